@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instance segmentation of warehouse totes for ROS 2, with flags for split and merged masks."""
+
+import pkgutil
+
+# The messages are generated into the installed package: extending the search path lets modules
+# come from a source tree while ``armseg_ros.msg`` comes from the installed copy.
+__path__ = pkgutil.extend_path(__path__, __name__)

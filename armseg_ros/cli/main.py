@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ``armseg`` command: one file per verb, errors as one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from armseg_ros.errors import ArmsegError
+
+VERBS = ("segment", "evaluate", "bag", "bench", "synth", "train", "export")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Returns:
+        0 on success, 1 where a verb says so (a check that failed), 2 on a mistake in the input
+        (said in one line on stderr), 130 after Ctrl-C.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parsed = build_parser().parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+    except ArmsegError as error:
+        print(f"armseg {parsed.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"armseg {parsed.verb}: interrupted; what was written is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away (armseg ... | head)
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of every verb; heavy libraries stay unloaded until a verb runs."""
+    parser = argparse.ArgumentParser(
+        prog="armseg", description="Instance segmentation of totes, and its evaluation."
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    subparsers = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        module = importlib.import_module(f"armseg_ros.cli.{verb}")
+        subparser = subparsers.add_parser(
+            verb,
+            help=module.HELP,
+            description=module.__doc__,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return f"armseg_ros {metadata.version('armseg_ros')}"
+    except metadata.PackageNotFoundError:
+        return "armseg_ros (source tree, not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: Apache-2.0
+"""YOLOv5s-seg in PyTorch, with the tensor names and shapes of the official checkpoints.
+
+Written from the published architecture (CSP blocks, fast spatial pyramid pooling, path aggregation,
+YOLACT prototype masks) and from a list of tensor names, so that official state dicts load as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STRIDES = (8, 16, 32)
+"""Network pixels per cell of the three detection levels."""
+ANCHORS = (
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+"""Width and height in network pixels of the three anchors of every level (the official ones)."""
+MASK_COEFFICIENTS = 32
+PROTOTYPE_STRIDE = 4
+INITIAL_OBJECTNESS_BIAS = -4.6
+"""Logit of 1 %: positives are rare, so the first steps are not spent on unlearning false alarms."""
+
+
+class HeadOutput(NamedTuple):
+    """What the network computes before decoding.
+
+    Attributes:
+        levels: one (B, 3, h, w, 5 + C + 32) tensor of logits per stride.
+        prototypes: (B, 32, H / 4, W / 4) mask prototypes.
+        features: (B, D) globally averaged neck features of the three levels, concatenated.
+    """
+
+    levels: list[Tensor]
+    prototypes: Tensor
+    features: Tensor
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch norm, SiLU."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, pad: int | None = None
+    ) -> None:
+        super().__init__()
+        pad = kernel // 2 if pad is None else pad
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, pad, bias=False)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return activations; x (B, inputs, h, w)."""
+        return F.silu(self.bn(self.conv(x)), inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1x1 then 3x3 convolution, with an optional shortcut."""
+
+    def __init__(self, channels: int, shortcut: bool) -> None:
+        super().__init__()
+        self.cv1 = ConvBlock(channels, channels)
+        self.cv2 = ConvBlock(channels, channels, 3)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return activations of the shape of x."""
+        y: Tensor = self.cv2(self.cv1(x))
+        return x + y if self.shortcut else y
+
+
+class CspBlock(nn.Module):
+    """Cross-stage partial block: one half through bottlenecks, one half past them."""
+
+    def __init__(self, inputs: int, outputs: int, depth: int = 1, shortcut: bool = True) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.cv1 = ConvBlock(inputs, half)
+        self.cv2 = ConvBlock(inputs, half)
+        self.cv3 = ConvBlock(outputs, outputs)
+        self.m = nn.Sequential(*(Bottleneck(half, shortcut) for _ in range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outputs, h, w)."""
+        joined = torch.cat((self.m(self.cv1(x)), self.cv2(x)), 1)
+        out: Tensor = self.cv3(joined)
+        return out
+
+
+class PyramidPooling(nn.Module):
+    """Three chained 5x5 max pools, concatenated (SPPF)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.cv1 = ConvBlock(inputs, inputs // 2)
+        self.cv2 = ConvBlock(inputs * 2, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outputs, h, w)."""
+        pooled: list[Tensor] = [self.cv1(x)]
+        for _ in range(3):
+            pooled.append(F.max_pool2d(pooled[-1], 5, 1, 2))
+        out: Tensor = self.cv2(torch.cat(pooled, 1))
+        return out
+
+
+class Prototypes(nn.Module):
+    """Mask prototypes at a quarter of the input size, from the finest neck level."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.cv1 = ConvBlock(inputs, hidden, 3)
+        self.cv2 = ConvBlock(hidden, hidden, 3)
+        self.cv3 = ConvBlock(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, outputs, 2 h, 2 w)."""
+        x = self.cv1(x)
+        if self.training and x.device.type == "cpu":
+            x = F.silu(self.cv2.bn(upsampled_conv3x3(x, self.cv2.conv.weight)), inplace=True)
+        else:
+            x = self.cv2(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        out: Tensor = self.cv3(x)
+        return out
+
+
+def upsampled_conv3x3(x: Tensor, weight: Tensor) -> Tensor:
+    """Compute conv3x3(nearest 2x upsampling of x) with 4/9 of the multiplications.
+
+    Each output pixel of a 2x2 group sees only a 2x2 window of x, so the 3x3 kernel folds into four
+    2x2 kernels, one per position in the group. Exact, zero padding included. On CPUs this is the
+    dearest layer of a training step.
+
+    Args:
+        x: (B, inputs, h, w).
+        weight: (outputs, inputs, 3, 3).
+
+    Returns:
+        (B, outputs, 2 h, 2 w).
+    """
+    fold = x.new_zeros(2, 2, 3, dtype=weight.dtype)  # position in the group, tap, kernel row
+    fold[0, 0, 0] = fold[0, 1, 1] = fold[0, 1, 2] = 1
+    fold[1, 0, 0] = fold[1, 0, 1] = fold[1, 1, 2] = 1
+    kernels = torch.einsum("pak,qbl,oikl->pqoiab", fold, fold, weight)
+    rows = []
+    for p in (0, 1):
+        columns = []
+        for q in (0, 1):
+            kernel = kernels[p, q].contiguous(memory_format=torch.channels_last)
+            columns.append(F.conv2d(F.pad(x, (1 - q, q, 1 - p, p)), kernel).permute(0, 2, 3, 1))
+        rows.append(torch.stack(columns, 3))
+    b, _, h, w = x.shape
+    return torch.stack(rows, 2).reshape(b, 2 * h, 2 * w, len(weight)).permute(0, 3, 1, 2)
+
+
+class SegmentHead(nn.Module):
+    """Per-anchor logits of three levels and the mask prototypes.
+
+    Attributes:
+        anchors: (3 levels, 3 anchors, 2) width and height in cells of the level.
+    """
+
+    anchors: Tensor
+
+    def __init__(self, num_classes: int, channels: tuple[int, ...], hidden: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.row_length = 5 + num_classes + MASK_COEFFICIENTS
+        strides = torch.tensor(STRIDES, dtype=torch.float32).view(3, 1, 1)
+        self.register_buffer("anchors", torch.tensor(ANCHORS, dtype=torch.float32) / strides)
+        self.m = nn.ModuleList(nn.Conv2d(c, self.row_length * 3, 1) for c in channels)
+        self.proto = Prototypes(channels[0], hidden, MASK_COEFFICIENTS)
+        self.reset()
+
+    def reset(self) -> None:
+        """Initialise the three prediction layers: rare positives, boxes equal to the anchors."""
+        for layer in self.m:
+            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            nn.init.normal_(layer.weight, std=0.01)
+            bias = torch.zeros(3, self.row_length)
+            bias[:, 4] = INITIAL_OBJECTNESS_BIAS
+            bias[:, 5 + self.num_classes :] = torch.randn(3, MASK_COEFFICIENTS) * 0.1
+            layer.bias.data = bias.view(-1)
+
+    def forward(self, neck: list[Tensor]) -> HeadOutput:
+        """Return logits, prototypes and pooled features; neck: finest level first."""
+        levels = []
+        for layer, x in zip(self.m, neck, strict=True):
+            b, _, h, w = x.shape
+            y = layer(x).view(b, 3, self.row_length, h, w)
+            levels.append(y.permute(0, 1, 3, 4, 2))
+        features = torch.cat([x.mean((2, 3)) for x in neck], 1)
+        return HeadOutput(levels, self.proto(neck[0]), features)
+
+    def decode(self, levels: list[Tensor]) -> Tensor:
+        """Turn logits into rows.
+
+        Args:
+            levels: as in HeadOutput, float32.
+
+        Returns:
+            (B, A, 5 + C + 32): cx, cy, w, h in network pixels, objectness and class scores 0..1,
+            raw mask coefficients. Level by level, anchor by anchor, then y, then x.
+        """
+        rows = []
+        for logits, anchors, stride in zip(levels, self.anchors, STRIDES, strict=True):
+            b, _, h, w, _ = logits.shape
+            ys = torch.arange(h, device=logits.device, dtype=logits.dtype)
+            xs = torch.arange(w, device=logits.device, dtype=logits.dtype)
+            grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1)
+            scores = logits[..., : 5 + self.num_classes].sigmoid()
+            centre = (scores[..., 0:2] * 2 - 0.5 + grid) * stride
+            size = (scores[..., 2:4] * 2) ** 2 * (anchors * stride).view(1, 3, 1, 1, 2)
+            parts = (centre, size, scores[..., 4:], logits[..., 5 + self.num_classes :])
+            rows.append(torch.cat(parts, -1).reshape(b, -1, self.row_length))
+        return torch.cat(rows, 1)
+
+
+def _scaled(channels: int, width: float) -> int:
+    return math.ceil(channels * width / 8) * 8
+
+
+def _repeats(depth: int, multiple: float) -> int:
+    return max(round(depth * multiple), 1)
+
+
+class YoloV5Seg(nn.Module):
+    """YOLOv5-seg; the default multiples give the "s" model.
+
+    Args:
+        num_classes: number of classes C.
+        width: channel multiple.
+        depth: bottleneck-count multiple.
+    """
+
+    def __init__(self, num_classes: int = 2, width: float = 0.5, depth: float = 0.33) -> None:
+        super().__init__()
+        c1, c2, c3, c4, c5 = (_scaled(c, width) for c in (64, 128, 256, 512, 1024))
+        d3, d6, d9 = (_repeats(n, depth) for n in (3, 6, 9))
+        # Layers without weights (up-sampling, concatenation) hold a place: names carry the index.
+        place = nn.Identity
+        backbone = [
+            *(ConvBlock(3, c1, 6, 2, 2), ConvBlock(c1, c2, 3, 2), CspBlock(c2, c2, d3)),
+            *(ConvBlock(c2, c3, 3, 2), CspBlock(c3, c3, d6)),
+            *(ConvBlock(c3, c4, 3, 2), CspBlock(c4, c4, d9)),
+            *(ConvBlock(c4, c5, 3, 2), CspBlock(c5, c5, d3), PyramidPooling(c5, c5)),
+        ]
+        neck = [
+            *(ConvBlock(c5, c4), place(), place(), CspBlock(c5, c4, d3, False)),
+            *(ConvBlock(c4, c3), place(), place(), CspBlock(c4, c3, d3, False)),
+            *(ConvBlock(c3, c3, 3, 2), place(), CspBlock(c4, c4, d3, False)),
+            *(ConvBlock(c4, c4, 3, 2), place(), CspBlock(c5, c5, d3, False)),
+        ]
+        head = SegmentHead(num_classes, (c3, c4, c5), _scaled(256, width))
+        self.model = nn.ModuleList([*backbone, *neck, head])
+
+    @property
+    def head(self) -> SegmentHead:
+        """The detection and prototype head (layer 24)."""
+        head = self.model[24]
+        assert isinstance(head, SegmentHead)
+        return head
+
+    def forward(self, x: Tensor) -> HeadOutput:
+        """Run the network; x (B, 3, H, W) RGB 0..1, H and W multiples of 32."""
+        m = self.model
+        x = m[2](m[1](m[0](x)))
+        p3 = m[4](m[3](x))
+        p4 = m[6](m[5](p3))
+        top5 = m[10](m[9](m[8](m[7](p4))))
+        top4 = m[14](m[13](torch.cat((_double(top5), p4), 1)))
+        n3 = m[17](torch.cat((_double(top4), p3), 1))
+        n4 = m[20](torch.cat((m[18](n3), top4), 1))
+        n5 = m[23](torch.cat((m[21](n4), top5), 1))
+        out: HeadOutput = m[24]([n3, n4, n5])
+        return out
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows (B, A, 5 + C + 32), prototypes and features, all float32 (see decode)."""
+        out = self(x)
+        rows = self.head.decode([level.float() for level in out.levels])
+        return rows, out.prototypes.float(), out.features.float()
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def fuse_batch_norm(model: nn.Module) -> nn.Module:
+    """Fold every batch norm into its convolution, in place, for inference; return the model."""
+    with torch.no_grad():
+        for block in model.modules():
+            if isinstance(block, ConvBlock) and isinstance(block.bn, nn.BatchNorm2d):
+                block.conv = nn.utils.fuse_conv_bn_eval(block.conv.eval(), block.bn.eval())
+                block.bn = nn.Identity()
+    return model
