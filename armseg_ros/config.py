@@ -25,6 +25,8 @@ class DecodeConfig:
         max_detections: Most instances per picture, 1..1000.
         class_ids: Classes to keep; empty keeps all.
         class_agnostic: Let boxes of different classes suppress each other.
+        multi_label: Let one row become an instance of each class that passes; COCO figures of
+            YOLOv5 are made so, a picking cell wants the best class alone.
         candidate_threshold: Lowest score of a row that is kept as evidence for the quality flags.
         max_candidates: Most rows that enter suppression, 1..30000.
     """
@@ -34,6 +36,7 @@ class DecodeConfig:
     max_detections: int = 100
     class_ids: tuple[int, ...] = ()
     class_agnostic: bool = False
+    multi_label: bool = False
     candidate_threshold: float = 0.05
     max_candidates: int = 30000
 

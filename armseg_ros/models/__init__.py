@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weights that come with the package; MODEL_CARD.md says what they can and cannot do."""
+
+from pathlib import Path
+
+DEFAULT_MODEL = "yolov5s_seg_totes.onnx"
+
+
+def default_model_path() -> Path:
+    """Path of the shipped ONNX file."""
+    return Path(__file__).parent / DEFAULT_MODEL
