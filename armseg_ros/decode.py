@@ -149,8 +149,9 @@ def _crop_mask(
     left, top, right, bottom = crop
     if right <= left or bottom <= top:
         return Mask(np.zeros((0, 0), np.bool_), left, top)
-    (x_first, x_last), x_scale, x_shift = _prototype_window(letterbox, 1, left, right)
-    (y_first, y_last), y_scale, y_shift = _prototype_window(letterbox, 0, top, bottom)
+    _, rows, columns = prototypes.shape
+    (x_first, x_last), x_scale, x_shift = _prototype_window(letterbox, 1, (left, right), columns)
+    (y_first, y_last), y_scale, y_shift = _prototype_window(letterbox, 0, (top, bottom), rows)
     window = prototypes[:, y_first:y_last, x_first:x_last]
     logits = (coefficients @ window.reshape(len(window), -1)).reshape(window.shape[1:])
     # Everything is transposed, so that the crop comes out column-major without a copy.
@@ -166,21 +167,23 @@ def _crop_mask(
 
 
 def _prototype_window(
-    letterbox: Letterbox, axis: int, start: int, stop: int
+    letterbox: Letterbox, axis: int, span: tuple[int, int], prototype_size: int
 ) -> tuple[tuple[int, int], float, float]:
     """Prototype pixels that source pixels start..stop-1 read along one axis, and the map to them.
 
     The centre of source pixel ``start + u`` lies at ``(start + u + .5) * gain + pad`` network
-    pixels, and prototype pixel p has its centre at ``(p + .5) * 4``. Prototype pixels centred in
-    the padding saw no picture: at the border the last one inside is repeated instead.
+    pixels, and prototype pixel p has its centre at ``(p + .5) * 4``. Where the picture fills whole
+    prototype pixels, its outermost one is repeated at the border, so that padding has no say.
 
     Returns:
         First and last + 1 prototype pixel; scale and shift with ``p - first = scale * u + shift``.
     """
+    start, stop = span
     gain = letterbox.gain_xy[1 - axis]
     pad, content_end = letterbox.content_xyxy[1 - axis], letterbox.content_xyxy[3 - axis]
-    low = math.ceil(pad / PROTOTYPE_STRIDE - 0.5)
-    high = math.floor(content_end / PROTOTYPE_STRIDE - 0.5)
+    low, high = 0, prototype_size - 1
+    if pad % PROTOTYPE_STRIDE == 0 == content_end % PROTOTYPE_STRIDE:
+        low, high = pad // PROTOTYPE_STRIDE, content_end // PROTOTYPE_STRIDE - 1
     scale = gain / PROTOTYPE_STRIDE
     first_centre = ((start + 0.5) * gain + pad) / PROTOTYPE_STRIDE - 0.5
     last_centre = first_centre + scale * (stop - 1 - start)
