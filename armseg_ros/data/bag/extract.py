@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a bag back as a COCO folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import cv2
+from tqdm import tqdm
+
+from armseg_ros.data.bag.read import BagDataset, BagItem, read_bag
+from armseg_ros.data.coco import (
+    CATEGORIES,
+    CATEGORY_ID_OF_CLASS,
+    SPLITS,
+    resolve_inside,
+)
+from armseg_ros.data.images import IMAGE_SUFFIXES
+from armseg_ros.errors import DataError
+from armseg_ros.masks import encode_full
+from armseg_ros.types import Instances
+
+_log = logging.getLogger(__name__)
+
+_SUFFIX_OF_FORMAT = {
+    "jpeg": ".jpg",
+    "jpg": ".jpg",
+    "png": ".png",
+    "tiff": ".tif",
+    "bmp": ".bmp",
+}
+
+
+def extract_coco(bag_path: Path, folder: Path, split: str | None = None) -> int:
+    """Write the pictures and ground truth of a bag as one split of a COCO folder.
+
+    Compressed pictures keep their bytes, raw ones become PNG. A bag without ground truth gives a
+    file without ``annotations``; unlabelled pictures of a bag that has some are left out, since
+    COCO cannot tell them from empty ones.
+
+    Args:
+        bag_path: The bag.
+        folder: COCO folder; made if needed, but it must not hold the split yet.
+        split: ``train``, ``val`` or ``test``; None takes the bag's own, else ``test``.
+
+    Returns:
+        Number of pictures written.
+
+    Raises:
+        DataError: A picture or its ground truth is damaged, a name leaves the folder, or the
+            split is there already.
+    """
+    bag = read_bag(bag_path)
+    split = split or bag.split or "test"
+    if split not in SPLITS:
+        raise DataError(f"{bag_path}: split {split!r} is none of {', '.join(SPLITS)}; name one")
+    path = folder / f"{split}.json"
+    if path.exists():
+        raise DataError(f"{path} exists already; choose another folder or remove it")
+    document: dict[str, Any] = {"images": [], "categories": list(CATEGORIES)}
+    if bag.has_truth:
+        document["annotations"] = []
+    for item in tqdm(bag, desc="extracting", unit="picture", disable=None):
+        _extract_item(item, bag, folder, document)
+    left_out = len(bag) - len(document["images"])
+    if left_out:
+        _log.warning("%s: left out %d pictures without ground truth", bag_path, left_out)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(document), encoding="utf-8")
+    temporary.rename(path)
+    return len(document["images"])
+
+
+def _extract_item(item: BagItem, bag: BagDataset, folder: Path, document: dict[str, Any]) -> None:
+    frame, truth = item.frame(), item.truth()
+    if bag.has_truth and truth is None:
+        return
+    name = _file_name(item)
+    target = resolve_inside(folder / "images", name, bag.path)
+    if target.exists() and target.read_bytes() != item.content():
+        raise DataError(f"{target} exists already and is another picture; choose another folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if item.image_format:
+        target.write_bytes(item.content())
+    elif not cv2.imwrite(str(target), frame.image):
+        raise DataError(f"{target} cannot be written")
+    height, width = frame.hw
+    document["images"].append(
+        item.attributes | {"id": item.image_id, "file_name": name, "height": height, "width": width}
+    )
+    if truth is not None:
+        first = len(document["annotations"]) + 1
+        document["annotations"] += coco_annotations(truth, item.image_id, frame.hw, first)
+
+
+def _file_name(item: BagItem) -> str:
+    """Give a name with the suffix of a picture, which a stamp does not have."""
+    if PurePosixPath(item.sample_id).suffix.lower() in IMAGE_SUFFIXES:
+        return item.sample_id
+    return item.sample_id + _SUFFIX_OF_FORMAT.get(item.image_format.split(";")[0], ".png")
+
+
+def coco_annotations(
+    truth: Instances, image_id: int, hw: tuple[int, int], first_id: int
+) -> list[dict[str, Any]]:
+    """Make COCO annotation records, numbered from ``first_id``; boxes are x, y, w, h."""
+    records = []
+    for index, mask in enumerate(truth.masks):
+        x1, y1, x2, y2 = (float(v) for v in truth.boxes[index])
+        records.append(
+            {
+                "id": first_id + index,
+                "image_id": image_id,
+                "category_id": CATEGORY_ID_OF_CLASS[int(truth.class_ids[index])],
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "area": mask.area,
+                "iscrowd": int(truth.crowd[index]),
+                "segmentation": encode_full(mask, hw),
+            }
+        )
+    return records

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read pictures and ground truth from a rosbag2 recording, one picture in memory at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rosbags.rosbag2 import Reader
+
+from armseg_ros.data.bag import definitions as names
+from armseg_ros.data.bag.messages import stamp_ns, truth_from_message
+from armseg_ros.data.bag.storage import (
+    image_connection,
+    opened,
+    raw_messages,
+    truth_connection,
+)
+from armseg_ros.data.folder import check_size
+from armseg_ros.data.images import bgr_from_raw, decode_image
+from armseg_ros.errors import DataError
+from armseg_ros.types import Frame, Instances
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BagItem:
+    """One picture of a bag, still serialized.
+
+    Attributes:
+        sample_id: From the bag where it says so, else ``stamp_<nanoseconds>``.
+        image_id: From the bag where it says so, else a running number.
+        attributes: Further fields of the COCO record that the picture was written from.
+        stamp_ns: Stamp of the picture's header, nanoseconds since the epoch.
+        fault: What is wrong with the message as such, else empty.
+    """
+
+    sample_id: str
+    image_id: int
+    attributes: dict[str, Any]
+    stamp_ns: int
+    fault: str
+    _image: Any
+    _truth: Any
+
+    def frame(self) -> Frame:
+        """Decode the picture and hold its size against the ground truth's."""
+        if self.fault:
+            raise DataError(self.fault)
+        if hasattr(self._image, "format"):
+            pixels = decode_image(self._image.data.tobytes(), self.sample_id)
+        else:
+            pixels = bgr_from_raw(self._image, self.sample_id)
+        if self._truth is not None:
+            declared = int(self._truth.image_height), int(self._truth.image_width)
+            check_size(pixels.shape[:2], declared, self.sample_id)
+        return Frame(pixels, self.stamp_ns, self._image.header.frame_id, self.sample_id)
+
+    def truth(self) -> Instances | None:
+        """Decode the ground truth; None where the bag has none for this picture."""
+        if self._truth is None:
+            return None
+        return truth_from_message(self._truth, self.sample_id)
+
+    def content(self) -> bytes:
+        """Return the picture's data as recorded."""
+        return b"" if self.fault else bytes(self._image.data.tobytes())
+
+    @property
+    def image_format(self) -> str:
+        """``format`` of a compressed picture, empty for a raw one."""
+        return str(getattr(self._image, "format", ""))
+
+
+class BagDataset:
+    """A bag as a source of pictures, in the order of recording.
+
+    Attributes:
+        path: The bag.
+        split: Which COCO split it was written from, or None.
+        image_topic: Where the pictures are.
+        truth_topic: Where the ground truth is, or None.
+        has_truth: Whether the bag holds ground truth for any picture.
+    """
+
+    kind = "bag"
+
+    def __init__(self, path: Path, image_topic: str | None, truth_topic: str | None) -> None:
+        self.path = path
+        with opened(path) as reader:
+            self._store = names.reading_typestore(reader.connections, str(path))
+            image = image_connection(reader.connections, image_topic, path)
+            truth = truth_connection(reader.connections, truth_topic, path)
+            self.image_topic = image.topic
+            self.truth_topic = truth.topic if truth else None
+            custom = getattr(reader.storage.metadata, "custom", None) or {}
+            self.split: str | None = custom.get("armseg.split")
+            self._truths = self._read_truths(reader)
+            self._infos = self._read_infos(reader)
+            self._count = int(image.msgcount)
+        self.has_truth = bool(self._truths)
+        if self._count == 0:
+            raise DataError(f"{path}: topic {self.image_topic} holds no pictures")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[BagItem]:
+        """Yield the pictures.
+
+        Raises:
+            DataError: The bag's storage is damaged; what came before was good.
+        """
+        next_id = max((info["image_id"] for info in self._infos.values()), default=0) + 1
+        seen: set[int] = set()
+        with opened(self.path) as reader:
+            for number, (message, fault) in enumerate(self._messages(reader, self.image_topic)):
+                stamp = stamp_ns(message.header) if message is not None else -1 - number
+                item = self._item(message, fault, stamp, next_id + number)
+                yield self._without_truth(item, number) if stamp in seen else item
+                seen.add(stamp)
+
+    def _item(self, message: Any, fault: str, stamp: int, number: int) -> BagItem:
+        info, raw_truth = self._infos.get(stamp, {}), self._truths.get(stamp)
+        truth = None
+        if raw_truth is not None and not fault:
+            truth = self._deserialize(raw_truth, names.TRUTH_TYPE, f"{self.truth_topic} at {stamp}")
+        sample_id = info.get("sample_id") or getattr(truth, "sample_id", "") or f"stamp_{stamp}"
+        return BagItem(
+            sample_id=sample_id if message is not None else f"message_{-stamp}",
+            image_id=info.get("image_id", number),
+            attributes=info.get("attributes", {}),
+            stamp_ns=stamp,
+            fault=fault,
+            _image=message,
+            _truth=truth,
+        )
+
+    def _without_truth(self, item: BagItem, number: int) -> BagItem:
+        """Rename a picture whose stamp came before: ground truth cannot be told apart by it."""
+        fault = ""
+        if self.has_truth:
+            fault = (
+                f"picture {number + 1} of {self.image_topic} has the stamp of an earlier one "
+                f"({item.stamp_ns} ns), so its ground truth cannot be found"
+            )
+        next_id = max((info["image_id"] for info in self._infos.values()), default=0) + 1
+        return BagItem(
+            f"{item.sample_id}_{number + 1}",
+            next_id + number,
+            {},
+            item.stamp_ns,
+            fault,
+            item._image,
+            None,
+        )
+
+    def _messages(self, reader: Reader, topic: str) -> Iterator[tuple[Any, str]]:
+        """Yield each message of a topic, or None and what is wrong with it."""
+        for number, (connection, raw) in enumerate(raw_messages(reader, topic, self.path), 1):
+            try:
+                yield (
+                    self._deserialize(raw, connection.msgtype, f"message {number} of {topic}"),
+                    "",
+                )
+            except DataError as error:
+                yield None, str(error)
+
+    def _deserialize(self, raw: bytes, message_type: str, where: str) -> Any:
+        try:
+            return self._store.deserialize_cdr(raw, message_type)
+        except Exception as error:  # damaged bytes fail in any way inside generated code
+            reason = str(error) or type(error).__name__
+            raise DataError(f"{where} does not deserialize as {message_type}: {reason}") from error
+
+    def _read_truths(self, reader: Reader) -> dict[int, bytes]:
+        """Index the serialized ground truth by its header's stamp."""
+        if self.truth_topic is None:
+            return {}
+        out: dict[int, bytes] = {}
+        for number, (_, raw) in enumerate(raw_messages(reader, self.truth_topic, self.path), 1):
+            where = f"{self.path}: message {number} of {self.truth_topic}"
+            stamp = stamp_ns(self._deserialize(raw, names.TRUTH_TYPE, where).header)
+            if stamp in out:
+                raise DataError(f"{where} has the stamp of an earlier one ({stamp} ns)")
+            out[stamp] = bytes(raw)
+        return out
+
+    def _read_infos(self, reader: Reader) -> dict[int, dict[str, Any]]:
+        """Index what else is known about the samples by stamp."""
+        known = {connection.topic: connection.msgtype for connection in reader.connections}
+        if known.get(names.INFO_TOPIC) != names.INFO_TYPE:
+            return {}
+        out = {}
+        for message, fault in self._messages(reader, names.INFO_TOPIC):
+            try:
+                info = json.loads(message.data)
+                out[int(info["stamp_ns"])] = info
+                if not isinstance(info["sample_id"], str) or not isinstance(info["image_id"], int):
+                    raise TypeError("sample_id must be text and image_id a number")
+            except (AttributeError, ValueError, TypeError, KeyError) as error:
+                raise DataError(
+                    f"{self.path}: a message of {names.INFO_TOPIC} is not a sample record: "
+                    f"{fault or error}"
+                ) from error
+        return out
+
+
+def read_bag(
+    path: Path, image_topic: str | None = None, truth_topic: str | None = None
+) -> BagDataset:
+    """Open a bag and index its ground truth.
+
+    Args:
+        path: rosbag2 folder, or one ``.mcap`` or ``.db3`` file.
+        image_topic: A ``sensor_msgs`` Image or CompressedImage topic; None takes the only one, or
+            ``/image/compressed`` among several.
+        truth_topic: An ``InstanceArray`` topic; None takes ``/ground_truth`` where there is one.
+
+    Raises:
+        DataError: The bag is damaged or empty, or a topic is missing or of another type.
+    """
+    return BagDataset(path, image_topic, truth_topic)

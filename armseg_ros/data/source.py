@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One view of every kind of input: bag, COCO folder or file, picture files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from armseg_ros.data.coco import splits_in
+from armseg_ros.data.images import IMAGE_SUFFIXES
+from armseg_ros.errors import DataError
+from armseg_ros.types import Frame, Instances
+
+BAG_SUFFIXES = (".mcap", ".db3")
+
+
+class Item(Protocol):
+    """One picture of a source; nothing is decoded before it is asked for.
+
+    Attributes:
+        sample_id: The same in bag, COCO file and report.
+        image_id: Number of the picture, unique within the source.
+        attributes: Further fields of the picture's record, such as ``tote_color``.
+    """
+
+    @property
+    def sample_id(self) -> str: ...
+    @property
+    def image_id(self) -> int: ...
+    @property
+    def attributes(self) -> dict[str, Any]: ...
+
+    def frame(self) -> Frame:
+        """Decode the pixels; ``DataError`` says what is wrong with this one picture."""
+
+    def truth(self) -> Instances | None:
+        """Decode the ground truth; None where the picture is not labelled."""
+
+    def content(self) -> bytes:
+        """Return the picture as stored, for fingerprints."""
+
+
+class Source(Protocol):
+    """Pictures in a fixed order, with or without ground truth.
+
+    Attributes:
+        path: Where it was read from.
+        kind: ``bag``, ``coco`` or ``images``.
+        split: ``train``, ``val``, ``test`` or None where the source does not say.
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def split(self) -> str | None: ...
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Item]: ...
+
+
+def open_source(path: Path, split: str | None = None) -> Source:
+    """Recognise a source by what is there.
+
+    Args:
+        path: A rosbag2 folder, ``.mcap`` or ``.db3`` file, a COCO folder or annotation file, a
+            folder of pictures (searched in depth), or one picture.
+        split: ``train``, ``val`` or ``test``, where a COCO folder holds several.
+
+    Raises:
+        DataError: Nothing is there, or it is none of these, or it is damaged as a whole.
+    """
+    from armseg_ros.data.folder import CocoSource, FolderSource
+
+    if not path.exists():
+        raise DataError(f"{path}: no such bag, COCO folder or folder of pictures")
+    if path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file():
+        return _open_bag(path, split)
+    if path.suffix == ".json" or splits_in(path):
+        return CocoSource(path, split)
+    if path.is_dir() and any(path.glob("*.mcap")) or any(path.glob("*.db3")):
+        raise DataError(f"{path}: a bag without metadata.yaml; run 'ros2 bag reindex' on it")
+    if split is not None:
+        raise DataError(f"{path}: expected {split}.json or a bag, found neither")
+    if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise DataError(f"{path}: expected a bag, a COCO file or a picture")
+    return FolderSource([path])
+
+
+def _open_bag(path: Path, split: str | None) -> Source:
+    from armseg_ros.data.bag import read_bag
+
+    bag = read_bag(path)
+    if split is not None and split != bag.split:
+        raise DataError(f"{path}: holds the split {bag.split or 'of no name'}, not {split}")
+    return bag
