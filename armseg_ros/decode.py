@@ -134,8 +134,10 @@ def crop_masks(
         gives an empty crop.
     """
     edges = np.ceil(boxes).astype(int)
+    largest = (edges[:, 2:] - edges[:, :2]).clip(0).prod(axis=1).max(initial=0)
+    scratch = np.empty(largest, np.float32)  # one for all: fresh pages cost more than the warp
     return tuple(
-        _crop_mask(row, prototypes, (left, top, right, bottom), letterbox)
+        _crop_mask(row, prototypes, (left, top, right, bottom), letterbox, scratch)
         for row, (left, top, right, bottom) in zip(coefficients, edges.tolist(), strict=True)
     )
 
@@ -145,6 +147,7 @@ def _crop_mask(
     prototypes: Float32Array,
     crop: tuple[int, int, int, int],
     letterbox: Letterbox,
+    scratch: Float32Array,
 ) -> Mask:
     left, top, right, bottom = crop
     if right <= left or bottom <= top:
@@ -156,10 +159,12 @@ def _crop_mask(
     logits = (coefficients @ window.reshape(len(window), -1)).reshape(window.shape[1:])
     # Everything is transposed, so that the crop comes out column-major without a copy.
     to_prototype = np.float64([[y_scale, 0, y_shift], [0, x_scale, x_shift]])
+    height, width = bottom - top, right - left
     warped = cv2.warpAffine(
         np.ascontiguousarray(logits.T),
         to_prototype,
-        (bottom - top, right - left),
+        (height, width),
+        dst=scratch[: height * width].reshape(width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
