@@ -1,0 +1,61 @@
+# make test   everything that CI checks: lint, format, types, tests
+# make demo   make pictures, segment them through the real node and measure the result
+# make venv   only set up .venv (PYTHON=python3.12 chooses the interpreter)
+#
+# The environment is made anew only when something that is compiled or installed changes; Python
+# modules are always taken from this source tree.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check --quiet
+TORCH := torch==2.13.0
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+INSTALLED_FROM := setup.py pyproject.toml package.xml CMakeLists.txt \
+	$(wildcard cmake/* msg/*.msg launch/* config/*)
+
+# A sourced ROS installation or another environment must not leak into this one.
+unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
+unexport COLCON_PREFIX_PATH ROS_DISTRO _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV
+
+.PHONY: venv venv-test test lint types pytest demo clean
+.DELETE_ON_ERROR:
+
+venv: $(VENV)/installed
+venv-test: $(VENV)/installed-test
+
+$(RUN):
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(INSTALLED_FROM) | $(RUN)
+	$(PIP) install .
+	touch $@
+
+# Plain torch from PyPI brings gigabytes of CUDA: a CPU build that pip's own configuration finds
+# on disk comes first, then the index of CPU builds.
+$(VENV)/torch: | $(RUN)
+	$(PIP) install --no-index --no-deps "$(TORCH)" 2>/dev/null || \
+		$(PIP) install --extra-index-url $(TORCH_CPU_INDEX) "$(TORCH)"
+	touch $@
+
+$(VENV)/installed-test: $(INSTALLED_FROM) $(VENV)/torch | $(RUN)
+	$(PIP) install ".[train,dev]"
+	touch $(VENV)/installed $@
+
+test: lint types pytest
+
+lint: venv-test
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types: venv-test
+	$(RUN) -m mypy
+
+pytest: venv-test
+	$(RUN) -m pytest
+
+demo: venv
+	$(RUN) -m armseg_ros.cli.main demo --output demo_output
+
+clean:
+	rm -rf build dist install log demo_output *.egg-info
