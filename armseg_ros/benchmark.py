@@ -99,9 +99,7 @@ def measure_stages(scene: Scene, repeats: int) -> tuple[list[StageCost], Detecti
     detections, _ = decode(scene.raw, scene.letterbox, config)
     costs = [
         measure("letterbox", lambda: scene.letterbox.write_tensor(scene.image, tensor), repeats),
-        measure(
-            "decode and masks", lambda: decode(scene.raw, scene.letterbox, config), repeats
-        ),
+        measure("decode and masks", lambda: decode(scene.raw, scene.letterbox, config), repeats),
         measure("run-lengths", lambda: [encode_crop(m) for m in detections.masks], repeats),
     ]
     return costs, detections

@@ -74,7 +74,7 @@ def select_candidates(
     scores = class_scores[row, class_ids]
     order = np.argsort(-scores, kind="stable")[: config.max_candidates]
     row, class_ids = row[order], class_ids[order]
-    centre, half = rows[row, :2], rows[row, 2:4] / 2
+    centre, half = rows[row, :2], rows[row, 2:4] / np.float32(2)
     boxes = np.concatenate((centre - half, centre + half), axis=1)
     coefficients = rows[row, 5 + raw.class_count :]
     return boxes, scores[order], class_ids.astype(np.int32), coefficients
@@ -158,7 +158,7 @@ def _crop_mask(
     window = prototypes[:, y_first:y_last, x_first:x_last]
     logits = (coefficients @ window.reshape(len(window), -1)).reshape(window.shape[1:])
     # Everything is transposed, so that the crop comes out column-major without a copy.
-    to_prototype = np.float64([[y_scale, 0, y_shift], [0, x_scale, x_shift]])
+    to_prototype = np.array([[y_scale, 0, y_shift], [0, x_scale, x_shift]], np.float64)
     height, width = bottom - top, right - left
     warped = cv2.warpAffine(
         np.ascontiguousarray(logits.T),

@@ -13,6 +13,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from armseg_ros.types import Float32Array, Uint8Array
 
@@ -116,9 +117,9 @@ class Letterbox:
             return image
         return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).view(np.uint8)
 
-    def _gain_and_pad(self) -> tuple[Float32Array, Float32Array]:
+    def _gain_and_pad(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int_]]:
         left, top, _, _ = self.content_xyxy
-        return np.tile(np.float64(self.gain_xy), 2), np.float64([left, top, left, top])
+        return np.array([*self.gain_xy] * 2), np.array([left, top] * 2)
 
 
 def minimum_network_hw(

@@ -42,7 +42,7 @@ def draw_overlay(image: Uint8Array, instances: Instances, scale: float = 1.0) ->
 
 def instance_color(index: int) -> tuple[int, int, int]:
     """BGR colour of the instance at ``index``; the same index always has the same colour."""
-    hsv = np.uint8([[[index * HUE_STEP % 180, 220, 255]]])
+    hsv = np.array([[[index * HUE_STEP % 180, 220, 255]]], np.uint8)
     blue, green, red = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0]
     return int(blue), int(green), int(red)
 
@@ -60,7 +60,9 @@ def _draw_instance(
     color = instance_color(index) if filled else TOTE_COLOR
     crop = mask.crop[: region.shape[0], : region.shape[1]]
     if filled:
-        region[crop] = (region[crop] * (1 - FILL) + np.float32(color) * FILL).astype(np.uint8)
+        region[crop] = (
+            region[crop] * np.float32(1 - FILL) + np.array(color, np.float32) * np.float32(FILL)
+        ).astype(np.uint8)
     contours, _ = cv2.findContours(
         np.ascontiguousarray(crop).view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
     )

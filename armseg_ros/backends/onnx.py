@@ -79,9 +79,7 @@ def _open_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise BackendError(
             f"{model}: not a model that ONNX Runtime can load ({_one_line(error)}); "
@@ -91,7 +89,7 @@ def _open_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
 
 def _network_hw(shape: list[Any], network_size: int, model: Path) -> tuple[int, int]:
     """Read the input size; symbolic height and width become ``network_size``."""
-    if len(shape) != 4 or shape[1] not in (3, "3") and isinstance(shape[1], int):
+    if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
         raise BackendError(f"{model}: input has shape {shape}, expected [1, 3, height, width]")
     if isinstance(shape[0], int) and shape[0] != 1:
         raise BackendError(f"{model}: input has batch {shape[0]}, export it with batch 1")

@@ -1,0 +1,64 @@
+"""The armseg command: help, errors as one line, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+import pytest
+
+from armseg_ros.cli import main as cli
+from armseg_ros.errors import DataError
+
+
+def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for verb in cli.VERBS:
+        assert verb in text
+        assert importlib.import_module(f"armseg_ros.cli.{verb}").HELP
+
+
+def test_no_verb_is_a_mistake() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([])
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "sentence"),
+    [
+        (DataError("bag.mcap: is empty"), 2, "armseg bench: bag.mcap: is empty\n"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_errors_become_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    raised: BaseException,
+    code: int,
+    sentence: str,
+) -> None:
+    def fail(_: argparse.Namespace) -> int:
+        raise raised
+
+    monkeypatch.setattr("armseg_ros.cli.bench.run", fail)
+    assert cli.main(["bench"]) == code
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_bench_prints_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "--instances", "3", "--repeats", "1"]) == 0
+    table = capsys.readouterr().out
+    for stage in ("letterbox", "decode and masks", "run-lengths", "full frames"):
+        assert stage in table
+    assert "3 instances, 2448x2048" in table
+
+
+def test_bench_names_the_bad_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "--instances", "99"]) == 2
+    assert "--instances is 99, but must lie in 1 to 32" in capsys.readouterr().err
