@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """YOLOv5s-seg in PyTorch, with the tensor names and shapes of the official checkpoints.
 
-Written from the published architecture (CSP blocks, fast spatial pyramid pooling, path aggregation,
-YOLACT prototype masks) and from a list of tensor names, so that official state dicts load as they are.
+Written from the published architecture (CSP blocks, fast spatial pyramid pooling, path
+aggregation, YOLACT prototype masks) and from a list of tensor names, so that official state dicts
+load as they are.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
 """Network pixels per cell of the three detection levels."""
@@ -179,7 +180,8 @@ class SegmentHead(nn.Module):
     def reset(self) -> None:
         """Initialise the three prediction layers: rare positives, boxes equal to the anchors."""
         for layer in self.m:
-            assert isinstance(layer, nn.Conv2d) and layer.bias is not None
+            assert isinstance(layer, nn.Conv2d)
+            assert layer.bias is not None
             nn.init.normal_(layer.weight, std=0.01)
             bias = torch.zeros(3, self.row_length)
             bias[:, 4] = INITIAL_OBJECTNESS_BIAS
@@ -207,7 +209,7 @@ class SegmentHead(nn.Module):
             raw mask coefficients. Level by level, anchor by anchor, then y, then x.
         """
         rows = []
-        for logits, anchors, stride in zip(levels, self.anchors, STRIDES, strict=True):
+        for logits, anchors, stride in zip(levels, self.anchors.float(), STRIDES, strict=True):
             b, _, h, w, _ = logits.shape
             ys = torch.arange(h, device=logits.device, dtype=logits.dtype)
             xs = torch.arange(w, device=logits.device, dtype=logits.dtype)

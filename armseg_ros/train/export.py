@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint to ONNX, with the inputs, outputs and metadata of official YOLOv5-seg exports."""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import subprocess
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+import yaml
+from torch import Tensor, nn
+
+from armseg_ros.errors import ConfigError, DataError
+from armseg_ros.train import checkpoint
+from armseg_ros.train.model import MASK_COEFFICIENTS, HeadOutput, YoloV5Seg, fuse_batch_norm
+from armseg_ros.types import CLASS_NAMES, Float32Array
+
+log = logging.getLogger(__name__)
+
+OPSET = 17
+OUTPUTS = ("output0", "output1", "features")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A checkpoint to export.
+
+    Attributes:
+        path: The checkpoint file.
+        network: The model in evaluation mode, batch norm folded.
+        info: What the checkpoint says of its training: data, seed, metrics; empty for a plain
+            state dict.
+    """
+
+    path: Path
+    network: YoloV5Seg
+    info: dict[str, str]
+
+
+def read_source(source: Path) -> Source:
+    """Read the best checkpoint of a run, or a checkpoint file.
+
+    Raises:
+        DataError: It cannot be read or is another network.
+    """
+    path = source / "best.pt" if source.is_dir() else source
+    state = checkpoint.read_weights(path)
+    name = f"{checkpoint.HEAD_PREFIX}0.bias"
+    if name not in state:
+        raise DataError(f"{path}: has no tensor {name}; expected a yolov5s-seg checkpoint")
+    classes = len(state[name]) // 3 - 5 - MASK_COEFFICIENTS
+    if classes != len(CLASS_NAMES):
+        raise DataError(
+            f"{path}: predicts {classes} classes, expected {len(CLASS_NAMES)} "
+            f"({', '.join(CLASS_NAMES)}); train it on them first"
+        )
+    network = YoloV5Seg(classes)
+    checkpoint.load_weights(network, state, str(path))
+    fuse_batch_norm(network.eval())
+    return Source(path, network.requires_grad_(False), _training_info(checkpoint.load(path)))
+
+
+def export_onnx(source: Source, target: Path, hw: tuple[int, int], half: bool = False) -> None:
+    """Write a model file of fixed input size.
+
+    Input ``images`` (1, 3, H, W) float32 RGB 0..1. Outputs, all float32: ``output0`` (1, A, 5+C+32)
+    decoded rows, ``output1`` (1, 32, H/4, W/4) prototypes, ``features`` (1, D) pooled neck
+    features.
+
+    Args:
+        source: The model.
+        target: The ONNX file.
+        hw: Height and width of the input in pixels, multiples of 32.
+        half: Compute in float16 between input and box decoding. Boxes are decoded in float32:
+            above 512 px the spacing of float16 is half a pixel.
+
+    Raises:
+        ConfigError: ``hw`` is not a size the network can have.
+        DataError: The file cannot be written.
+    """
+    if any(side % 32 or not 32 <= side <= 4096 for side in hw):
+        raise ConfigError(
+            f"size is {hw[0]}x{hw[1]}, but both sides must be multiples of 32 from 32 to 4096"
+        )
+    model = onnx.load_from_string(_trace(_Deployed(source.network, half).eval(), hw))
+    onnx.helper.set_model_props(model, metadata(source, hw, half))
+    onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    checkpoint.write_atomic(target, lambda file: file.write(content))
+
+
+def metadata(source: Source, hw: tuple[int, int], half: bool) -> dict[str, str]:
+    """Describe a model file; ``stride`` and ``names`` are those of official exports."""
+    return {
+        "stride": "32",
+        "names": repr(dict(enumerate(CLASS_NAMES))),
+        "description": "YOLOv5s-seg trained and exported by armseg_ros",
+        "imgsz": repr(list(hw)),
+        "precision": "fp16" if half else "fp32",
+        "git_revision": _git_revision(),
+        **source.info,
+    }
+
+
+def largest_difference(
+    source: Source, target: Path, image: Float32Array
+) -> dict[str, float] | None:
+    """Compare a model file in ONNX Runtime with the float32 model in PyTorch.
+
+    Args:
+        source: The model.
+        target: The exported file.
+        image: (1, 3, H, W) float32.
+
+    Returns:
+        The largest absolute difference of each output, or None without ONNX Runtime.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    found = session.run(list(OUTPUTS), {"images": image})
+    wanted = _Deployed(source.network, half=False).eval()(torch.from_numpy(image))
+    pairs = zip(OUTPUTS, found, wanted, strict=True)
+    return {name: float(np.abs(a - b.numpy()).max()) for name, a, b in pairs}
+
+
+class _Deployed(nn.Module):
+    """The network from picture to decoded rows, computing in float16 in between if asked to."""
+
+    def __init__(self, network: YoloV5Seg, half: bool) -> None:
+        super().__init__()
+        self._dtype = torch.float16 if half else torch.float32
+        self.network = copy.deepcopy(network).to(self._dtype)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        output: HeadOutput = self.network(images.to(self._dtype))
+        rows = self.network.head.decode([level.float() for level in output.levels])
+        return rows, output.prototypes.float(), output.features.float()
+
+
+def _trace(deployed: _Deployed, hw: tuple[int, int]) -> bytes:
+    images = torch.zeros(1, 3, *hw)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracer warns of sizes that become constants (wanted) and of its own age.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            deployed,
+            (images,),
+            buffer,
+            input_names=["images"],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def _training_info(content: dict[str, Any]) -> dict[str, str]:
+    """Read what a best.pt says of its run."""
+    if not isinstance(content.get("settings"), str):
+        return {}
+    settings = yaml.safe_load(content["settings"])
+    metrics = {name: round(value, 4) for name, value in content.get("metrics", {}).items()}
+    return {
+        "training_data": ", ".join(Path(folder).name for folder in settings["data"]),
+        "training_sizes": ", ".join(settings["sizes"]),
+        "training_steps": str(content.get("step", "")),
+        "seed": str(settings["seed"]),
+        "validation": f"mask AP on {Path(settings['val'] or settings['data'][0]).name}: {metrics}",
+    }
+
+
+def _git_revision() -> str:
+    """Return the commit of the source tree, or ``unknown`` outside of one."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: batches in, checkpoints and a log out, resumable at any checkpoint."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from armseg_ros.data.coco import Sample
+from armseg_ros.errors import ConfigError, DataError
+from armseg_ros.train import checkpoint
+from armseg_ros.train.batches import Batch, BatchMaker, stream
+from armseg_ros.train.history import METRICS, History, Row
+from armseg_ros.train.loss import segmentation_loss
+from armseg_ros.train.model import YoloV5Seg
+from armseg_ros.train.pictures import PictureStore, read_samples
+from armseg_ros.train.schedule import Clock, WeightAverage, learning_rate_factor, size_at
+from armseg_ros.train.settings import TrainSettings, format_settings
+from armseg_ros.train.validate import validate
+from armseg_ros.types import CLASS_NAMES
+
+log = logging.getLogger(__name__)
+
+REPORT_STEPS = 50
+"""Steps between two rows of the log."""
+CACHE_MARGIN = 1.5
+"""Pictures are kept at this multiple of the network size, so that zooming in loses little."""
+MAX_BAD_STEPS = 20
+"""So many steps in a row without a finite loss end the run."""
+
+
+def train(settings: TrainSettings, run: Path, resume: bool = False) -> dict[str, float]:
+    """Train a model.
+
+    Args:
+        settings: The run's settings.
+        run: Folder for ``config.yaml``, ``log.csv``, ``curves.png``, ``last.pt`` (to resume from)
+            and ``best.pt`` (best averaged weights by Object mask AP).
+        resume: Go on from ``run/last.pt``. With the same settings a run by steps or epochs goes on
+            exactly as if it had not stopped.
+
+    Returns:
+        The last validation metrics.
+
+    Raises:
+        ConfigError: A setting does not fit this machine.
+        DataError: Data or weights cannot be read, or a checkpoint cannot be written.
+    """
+    trainer = Trainer(settings, run)
+    if resume:
+        trainer.restore()
+    elif settings.weights:
+        trainer.start_from(Path(settings.weights))
+    checkpoint.write_atomic(
+        run / "config.yaml", lambda file: file.write(format_settings(settings).encode())
+    )
+    return trainer.run()
+
+
+class Trainer:
+    """State of a run.
+
+    Attributes:
+        model: The model in training.
+        average: Moving average of its weights, which is what is validated and shipped.
+        step: Steps done.
+    """
+
+    def __init__(self, settings: TrainSettings, run: Path) -> None:
+        self._settings, self._run = settings, run
+        self._device = open_device(settings)
+        train_samples = read_samples([Path(folder) for folder in settings.data], "train")
+        val_samples = read_samples([Path(settings.val_folder)], "val")
+        self._val: Sequence[Sample] = val_samples[: settings.val_limit]
+        longest = max(max(stage.height, stage.width) for stage in settings.sizes)
+        pictures = PictureStore(train_samples, round(longest * CACHE_MARGIN), settings.cache_gib)
+        log.info("%d training and %d validation pictures", len(pictures), len(self._val))
+        self._maker = BatchMaker(pictures, settings.augment, settings.batch_size, settings.seed)
+        torch.manual_seed(settings.seed)
+        model = YoloV5Seg(len(CLASS_NAMES)).to(self._device)
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        freeze(self.model, settings.freeze)
+        self.average = WeightAverage(self.model, settings.ema_decay)
+        self._optimizer = make_optimizer(self.model, settings)
+        self._clock = Clock(settings, len(pictures))
+        self._pictures = len(pictures)
+        self.step = 0
+        self._best = -1.0
+        self._metrics: dict[str, float] = {}
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{run}: cannot be made ({error}); choose another folder") from error
+
+    def start_from(self, weights: Path) -> None:
+        """Load a state dict as the starting point."""
+        checkpoint.load_weights(self.model, checkpoint.read_weights(weights), str(weights))
+        self.average = WeightAverage(self.model, self._settings.ema_decay)
+
+    def restore(self) -> None:
+        """Load everything that ``_save`` wrote."""
+        path = self._run / "last.pt"
+        state = checkpoint.load(path)
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.load_state(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step, self._best = state["step"], state["best"]
+            self._clock = Clock(self._settings, self._pictures, state["elapsed_s"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise DataError(
+                f"{path}: not a checkpoint that this run can go on from ({error}); "
+                "start a new run with --weights"
+            ) from error
+        log.info("going on from step %d", self.step)
+
+    def run(self) -> dict[str, float]:
+        """Train to the end; return the last validation metrics."""
+        history = History(self._run, self.step)
+        meter = Meter()
+        batches = stream(self._maker, self.step, self._size_at, self._settings.workers)
+        bar = tqdm(total=100, unit="%", disable=None, bar_format="{l_bar}{bar}| {elapsed}{postfix}")
+        first_check = math.floor(self._clock.progress(self.step) * self._settings.checks) + 1
+        checks = itertools.count(first_check)
+        due = next(checks)
+        try:
+            while (progress := self._clock.progress(self.step)) < 1:
+                if progress >= due / self._settings.checks:
+                    due = next(checks)
+                    self._check(history, meter)
+                meter.add(self._train_step(next(batches), progress))
+                if self.step % REPORT_STEPS == 0:
+                    history.add(self._row(progress, meter.take()))
+                bar.n = round(progress * 100, 1)
+                bar.set_postfix_str(f"step {self.step}", refresh=False)
+                bar.update(0)
+            self._check(history, meter)
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+            bar.close()
+        return self._metrics
+
+    def _size_at(self, step: int) -> tuple[int, int]:
+        return size_at(self._clock.progress(step), self._settings.sizes)
+
+    def _train_step(self, batch: Batch, progress: float) -> dict[str, float]:
+        settings = self._settings
+        factor = learning_rate_factor(progress, settings.warmup, settings.final_rate)
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * factor
+        total, terms = self._loss(batch)
+        if math.isfinite(sum(terms.values())):
+            self._optimizer.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+            self._optimizer.step()
+            self.average.update(self.model)
+        self.step += 1
+        return terms
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        device = self._device
+        set_training(self.model, self._settings.freeze)
+        images = torch.from_numpy(batch.images).to(device, non_blocking=True)
+        images = images.permute(0, 3, 1, 2).float().div_(255)  # keeps channels-last memory
+        with torch.autocast(device.type, torch.bfloat16, self._settings.precision == "bf16"):
+            output = self.model(images)
+        truth = (torch.from_numpy(batch.targets).to(device), torch.from_numpy(batch.labels))
+        truth = (truth[0], truth[1].to(device))
+        return segmentation_loss(output, self.model.head, truth, self._settings.loss)
+
+    def _check(self, history: History, meter: Meter) -> None:
+        """Validate the average, write checkpoints and log, off the training clock."""
+        started = time.monotonic()
+        stage = self._settings.sizes[-1]
+        bf16 = self._settings.precision == "bf16"
+        metrics = validate(self.average.model, self._val, (stage.height, stage.width), bf16)
+        self._metrics = metrics
+        row = self._row(self._clock.progress(self.step), meter.take())
+        history.add(row | metrics)
+        best = metrics["object_ap"] > self._best
+        self._best = max(self._best, metrics["object_ap"])
+        self._save(best)
+        history.write()
+        log.info(
+            "step %d, %.1f min: Object AP %.3f AP50 %.3f, Tote AP %.3f AP50 %.3f",
+            *(self.step, row["minutes"]),
+            *(metrics[name] for name in METRICS),
+        )
+        self._clock.leave_out(time.monotonic() - started)
+
+    def _save(self, best: bool) -> None:
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "average": self.average.state(),
+            "optimizer": self._optimizer.state_dict(),
+            "step": self.step,
+            "best": self._best,
+            "elapsed_s": self._clock.elapsed_s,
+        }
+        checkpoint.save(self._run / "last.pt", state)
+        if best:
+            best_weights = {
+                "weights": self.average.model.state_dict(),
+                "step": self.step,
+                "metrics": self._metrics,
+                "settings": format_settings(self._settings),
+            }
+            checkpoint.save(self._run / "best.pt", best_weights)
+
+    def _row(self, progress: float, means: dict[str, float]) -> Row:
+        settings = self._settings
+        height, width = size_at(progress, settings.sizes)
+        factor = learning_rate_factor(progress, settings.warmup, settings.final_rate)
+        return {
+            "step": self.step,
+            "epoch": self.step * settings.batch_size / self._pictures,
+            "minutes": self._clock.elapsed_s / 60,
+            "learning_rate": settings.learning_rate * factor,
+            "height": height,
+            "width": width,
+            **means,
+        }
+
+
+class Meter:
+    """Means of the loss terms since the last report, and the guard against a diverged run."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = self._bad = 0
+        self._since = time.monotonic()
+
+    def add(self, terms: dict[str, float]) -> None:
+        """Add the terms of one step.
+
+        Raises:
+            DataError: MAX_BAD_STEPS steps in a row had no finite loss.
+        """
+        if not math.isfinite(sum(terms.values())):
+            self._bad += 1
+            if self._bad == MAX_BAD_STEPS:
+                raise DataError(
+                    f"the loss has not been finite for {MAX_BAD_STEPS} steps; lower the learning "
+                    "rate and go on from the last checkpoint"
+                )
+            return
+        self._bad = 0
+        self._count += 1
+        for name, value in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        """Return the means and begin anew; nothing added gives an empty mapping."""
+        count, sums, now = self._count, self._sums, time.monotonic()
+        seconds = now - self._since
+        self._sums, self._count, self._since = {}, 0, now
+        if not count:
+            return {}
+        return {"seconds_per_step": seconds / count} | {k: v / count for k, v in sums.items()}
+
+
+def open_device(settings: TrainSettings) -> torch.device:
+    """Prepare the device.
+
+    Raises:
+        ConfigError: CUDA is asked for and there is none.
+    """
+    if settings.device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"device is {settings.device!r}, but PyTorch finds no CUDA here; use cpu")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(1)  # the batch threads are the parallelism
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    return torch.device(settings.device)
+
+
+def freeze(model: YoloV5Seg, layers: int) -> None:
+    """Exclude the first layers from training."""
+    for layer in model.model[:layers]:
+        layer.requires_grad_(False)
+
+
+def set_training(model: YoloV5Seg, frozen: int) -> None:
+    """Switch to training mode, but leave the statistics of frozen layers alone."""
+    if not model.training:
+        model.train()
+        for layer in model.model[:frozen]:
+            layer.eval()
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Make AdamW with weight decay on the convolution weights alone."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)

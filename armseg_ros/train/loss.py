@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training loss: box, objectness, class and mask terms over task-aligned positives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from armseg_ros.config import require_range
+from armseg_ros.train.assign import Grid, align, complete_iou, find_candidates
+from armseg_ros.train.model import MASK_COEFFICIENTS, PROTOTYPE_STRIDE, HeadOutput, SegmentHead
+from armseg_ros.train.pictures import IGNORE
+
+TERMS = ("box", "objectness", "class", "mask", "dice")
+TARGET_FLOOR = 0.1
+"""Added to the weight of every positive, so that badly fitting ones learn as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """Weights and limits.
+
+    Attributes:
+        box: Weight of 1 - complete IoU.
+        objectness: Weight of the objectness cross-entropy.
+        class_: Weight of the class cross-entropy.
+        mask: Weight of the mask cross-entropy inside the true box.
+        dice: Weight of the mask Dice term.
+        top: Positives per object, 1..50.
+        mask_top: Positives per object that also learn the mask, 1..50.
+    """
+
+    box: float = 5.0
+    objectness: float = 1.0
+    class_: float = 0.5
+    mask: float = 6.0
+    dice: float = 2.0
+    top: int = 10
+    mask_top: int = 6
+
+    def __post_init__(self) -> None:
+        for key in ("box", "objectness", "class_", "mask", "dice"):
+            require_range(f"loss.{key}", getattr(self, key), 0.0, 1000.0)
+        require_range("loss.top", self.top, 1, 50)
+        require_range("loss.mask_top", self.mask_top, 1, 50)
+
+
+def segmentation_loss(
+    output: HeadOutput, head: SegmentHead, truth: tuple[Tensor, Tensor], settings: LossSettings
+) -> tuple[Tensor, dict[str, float]]:
+    """Compute the loss of one batch in float32.
+
+    Args:
+        output: Network output for B pictures.
+        head: The head that made it (anchors, number of classes).
+        truth: (n, 8) float32 targets and (B, L, H / 4, W / 4) labels, as in ``Batch``. No target
+            gives the objectness term alone.
+        settings: Weights.
+
+    Returns:
+        The weighted sum, to be differentiated, and the terms by name (see TERMS) before weighting.
+    """
+    targets, labels = truth
+    prototypes = output.prototypes.float()
+    shapes = [(level.shape[2], level.shape[3]) for level in output.levels]
+    batch, classes = len(prototypes), head.num_classes
+    logits = torch.cat([x.reshape(batch, -1, head.row_length) for x in output.levels], 1).float()
+    wanted = torch.zeros(logits.shape[:2], device=logits.device)
+    zero = logits.sum() * 0
+    terms = dict.fromkeys(TERMS, zero)
+    if len(targets):
+        rows, owner = find_candidates(targets[:, 2:6], shapes, head.anchors)
+        picture = targets[owner, 0].long()
+        chosen = logits[picture, rows]
+        grid = Grid.of(shapes, head.anchors)
+        iou, ciou = complete_iou(grid.boxes(rows, chosen[:, :4]), targets[owner, 2:6])
+        class_of = targets[owner, 1].long()
+        score = _score(chosen, class_of, classes)
+        anchor = picture * logits.shape[1] + rows
+        found = align(score, iou.detach(), owner, anchor, settings.top)
+        k = found.keep
+        wanted[picture[k], rows[k]] = found.target
+        weight = found.target + TARGET_FLOOR
+        weight = weight / weight.sum().clamp(min=1)
+        terms["box"] = ((1 - ciou[k]) * weight).sum()
+        one_hot = F.one_hot(class_of[k], classes).float()
+        entropy = F.binary_cross_entropy_with_logits(
+            chosen[k, 5 : 5 + classes], one_hot, reduction="none"
+        )
+        terms["class"] = (entropy.sum(1) * weight).sum()
+        m = k[found.rank < settings.mask_top]
+        terms["mask"], terms["dice"] = mask_terms(
+            chosen[m, 5 + classes :], targets[owner[m]], prototypes, labels
+        )
+    terms["objectness"] = _objectness(logits[..., 4], wanted, labels, shapes)
+    total = zero
+    for name, value in terms.items():
+        total = total + value * getattr(settings, "class_" if name == "class" else name)
+    return total, {name: float(value.detach()) for name, value in terms.items()}
+
+
+def _score(chosen: Tensor, class_of: Tensor, classes: int) -> Tensor:
+    with torch.no_grad():
+        in_class = chosen[:, 5 : 5 + classes].gather(1, class_of[:, None])[:, 0]
+        return chosen[:, 4].sigmoid() * in_class.sigmoid()
+
+
+def _objectness(
+    logits: Tensor, wanted: Tensor, labels: Tensor, shapes: list[tuple[int, int]]
+) -> Tensor:
+    """Cross-entropy over all anchors per unit of target; background in ignored cells is free."""
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    ignored = (labels == IGNORE).any(1)
+    if bool(ignored.any()):
+        per_level = [
+            F.interpolate(ignored[:, None].float(), shape, mode="nearest").flatten(1).repeat(1, 3)
+            for shape in shapes
+        ]
+        entropy = entropy * ((torch.cat(per_level, 1) < 0.5) | (wanted > 0))
+    return entropy.sum() / wanted.sum().clamp(min=1)
+
+
+def mask_terms(
+    coefficients: Tensor, targets: Tensor, prototypes: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Compute the mask terms of p positives, averaged over them.
+
+    Args:
+        coefficients: (p, 32).
+        targets: (p, 8) row of each positive's object.
+        prototypes: (B, 32, h, w).
+        labels: (B, L, h, w) uint8.
+
+    Returns:
+        Cross-entropy inside the true box divided by the box's area, and 1 - Dice inside it. Both
+        are 0 for p = 0.
+    """
+    count = len(coefficients)
+    if count == 0:
+        return prototypes.sum() * 0, prototypes.sum() * 0
+    picture, layer, key = targets[:, 0].long(), targets[:, 6].long(), targets[:, 7]
+    logits = _mask_logits(coefficients, picture, prototypes)
+    truth = (labels[picture, layer] == key.to(labels.dtype)[:, None, None]).float()
+    in_y = _inside(targets[:, 3], targets[:, 5], logits.shape[1])
+    in_x = _inside(targets[:, 2], targets[:, 4], logits.shape[2])
+    area = (in_y.sum(1) * in_x.sum(1)).clamp(min=1)
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    cross = _box_sum(entropy, in_y, in_x) / area
+    shown = logits.sigmoid()
+    shared = _box_sum(shown * truth, in_y, in_x)
+    sizes = _box_sum(shown + truth, in_y, in_x)
+    dice = 1 - (2 * shared + 1) / (sizes + 1)
+    return cross.sum() / count, dice.sum() / count
+
+
+def _box_sum(values: Tensor, in_y: Tensor, in_x: Tensor) -> Tensor:
+    """Sum (p, h, w) values over the boxes given as (p, h) and (p, w) indicators."""
+    by_row = torch.bmm(values, in_x[:, :, None])[:, :, 0]
+    return (by_row * in_y).sum(1)
+
+
+def _inside(centre: Tensor, size: Tensor, length: int) -> Tensor:
+    """Mark the prototype pixels of one axis that touch a span given in network pixels."""
+    middle = torch.arange(length, device=centre.device) + 0.5
+    distance = (middle - centre[:, None] / PROTOTYPE_STRIDE).abs()
+    return (distance <= size[:, None] / PROTOTYPE_STRIDE / 2 + 0.5).float()
+
+
+def _mask_logits(coefficients: Tensor, picture: Tensor, prototypes: Tensor) -> Tensor:
+    """Return (p, h, w) mask logits with one matrix product per batch."""
+    batch, _, h, w = prototypes.shape
+    counts = torch.bincount(picture, minlength=batch)
+    order = picture.argsort(stable=True)
+    slot = torch.empty_like(order)
+    starts = counts.cumsum(0) - counts
+    slot[order] = torch.arange(len(order), device=order.device) - starts[picture[order]]
+    padded = coefficients.new_zeros(batch, int(counts.max()), MASK_COEFFICIENTS)
+    padded = padded.index_put((picture, slot), coefficients)
+    logits = torch.bmm(padded, prototypes.reshape(batch, MASK_COEFFICIENTS, -1))
+    return logits[picture, slot].view(-1, h, w)
