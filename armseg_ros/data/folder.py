@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from armseg_ros.data.coco import Sample, read_coco
+from armseg_ros.data.coco import SPLITS, Sample, read_coco
 from armseg_ros.data.images import IMAGE_SUFFIXES, decode_image, read_bytes
 from armseg_ros.errors import DataError
 from armseg_ros.types import Frame, Instances
@@ -55,6 +55,7 @@ class FolderSource:
 
     kind = "images"
     split = None
+    has_truth = False
 
     def __init__(self, paths: Sequence[Path]) -> None:
         """List the files.
@@ -147,7 +148,8 @@ class CocoSource:
         self._dataset = read_coco(path, split)
         self.path = path
         stem = self._dataset.path.stem
-        self.split = stem if stem in ("train", "val", "test") else None
+        self.split = stem if stem in SPLITS else None
+        self.has_truth = self._dataset.has_truth
 
     def __len__(self) -> int:
         return len(self._dataset.samples)

@@ -16,20 +16,19 @@ BAG_SUFFIXES = (".mcap", ".db3")
 
 
 class Item(Protocol):
-    """One picture of a source; nothing is decoded before it is asked for.
-
-    Attributes:
-        sample_id: The same in bag, COCO file and report.
-        image_id: Number of the picture, unique within the source.
-        attributes: Further fields of the picture's record, such as ``tote_color``.
-    """
+    """One picture of a source; nothing is decoded before it is asked for."""
 
     @property
-    def sample_id(self) -> str: ...
+    def sample_id(self) -> str:
+        """The same in bag, COCO file and report."""
+
     @property
-    def image_id(self) -> int: ...
+    def image_id(self) -> int:
+        """Number of the picture, unique within the source."""
+
     @property
-    def attributes(self) -> dict[str, Any]: ...
+    def attributes(self) -> dict[str, Any]:
+        """Further fields of the picture's record, such as ``tote_color``."""
 
     def frame(self) -> Frame:
         """Decode the pixels; ``DataError`` says what is wrong with this one picture."""
@@ -42,20 +41,23 @@ class Item(Protocol):
 
 
 class Source(Protocol):
-    """Pictures in a fixed order, with or without ground truth.
-
-    Attributes:
-        path: Where it was read from.
-        kind: ``bag``, ``coco`` or ``images``.
-        split: ``train``, ``val``, ``test`` or None where the source does not say.
-    """
+    """Pictures in a fixed order, with or without ground truth."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """Where it was read from."""
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """``bag``, ``coco`` or ``images``."""
+
     @property
-    def split(self) -> str | None: ...
+    def split(self) -> str | None:
+        """``train``, ``val`` or ``test``; None where the source does not say."""
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether any picture is labelled."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Item]: ...
@@ -80,7 +82,7 @@ def open_source(path: Path, split: str | None = None) -> Source:
         return _open_bag(path, split)
     if path.suffix == ".json" or splits_in(path):
         return CocoSource(path, split)
-    if path.is_dir() and any(path.glob("*.mcap")) or any(path.glob("*.db3")):
+    if any(path.glob("*.mcap")) or any(path.glob("*.db3")):
         raise DataError(f"{path}: a bag without metadata.yaml; run 'ros2 bag reindex' on it")
     if split is not None:
         raise DataError(f"{path}: expected {split}.json or a bag, found neither")

@@ -14,14 +14,12 @@ from tqdm import tqdm
 from armseg_ros.data.bag.read import BagDataset, BagItem, read_bag
 from armseg_ros.data.coco import (
     CATEGORIES,
-    CATEGORY_ID_OF_CLASS,
     SPLITS,
     resolve_inside,
 )
+from armseg_ros.data.coco_records import truth_records
 from armseg_ros.data.images import IMAGE_SUFFIXES
 from armseg_ros.errors import DataError
-from armseg_ros.masks import encode_full
-from armseg_ros.types import Instances
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +91,8 @@ def _extract_item(item: BagItem, bag: BagDataset, folder: Path, document: dict[s
     )
     if truth is not None:
         first = len(document["annotations"]) + 1
-        document["annotations"] += coco_annotations(truth, item.image_id, frame.hw, first)
+        records = truth_records(truth, item.image_id, frame.hw)
+        document["annotations"] += [{"id": first + n, **r} for n, r in enumerate(records)]
 
 
 def _file_name(item: BagItem) -> str:
@@ -101,24 +100,3 @@ def _file_name(item: BagItem) -> str:
     if PurePosixPath(item.sample_id).suffix.lower() in IMAGE_SUFFIXES:
         return item.sample_id
     return item.sample_id + _SUFFIX_OF_FORMAT.get(item.image_format.split(";")[0], ".png")
-
-
-def coco_annotations(
-    truth: Instances, image_id: int, hw: tuple[int, int], first_id: int
-) -> list[dict[str, Any]]:
-    """Make COCO annotation records, numbered from ``first_id``; boxes are x, y, w, h."""
-    records = []
-    for index, mask in enumerate(truth.masks):
-        x1, y1, x2, y2 = (float(v) for v in truth.boxes[index])
-        records.append(
-            {
-                "id": first_id + index,
-                "image_id": image_id,
-                "category_id": CATEGORY_ID_OF_CLASS[int(truth.class_ids[index])],
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": mask.area,
-                "iscrowd": int(truth.crowd[index]),
-                "segmentation": encode_full(mask, hw),
-            }
-        )
-    return records

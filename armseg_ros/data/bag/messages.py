@@ -33,8 +33,7 @@ def truth_to_message(
     store: Typestore, truth: Instances, header: Any, hw: tuple[int, int], sample_id: str
 ) -> Any:
     """Make an ``InstanceArray`` of ground truth: no scores, no model."""
-    nan = float("nan")
-    times = {name: nan for name in _float_fields(store, "armseg_ros/msg/StageTimes")}
+    times = dict.fromkeys(_float_fields(store, "armseg_ros/msg/StageTimes"), float("nan"))
     return store.types["armseg_ros/msg/InstanceArray"](
         header=header,
         image_height=hw[0],

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure a model on a bag, a COCO folder or plain pictures, and write a run folder.
+
+The bag is read here, picture by picture, so none is lost. Without --live the model runs in this
+process; with --live every picture goes through a running segmenter node, one at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from armseg_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    from armseg_ros.evaluate.answer import Answerer
+    from armseg_ros.evaluate.settings import EvaluateConfig
+
+HELP = "measure a model on a bag, a COCO folder or pictures"
+
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("source", type=Path, help="bag, COCO folder or file, or pictures")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="run folder to write")
+    parser.add_argument("--split", help="train, val or test, where the source holds several")
+    parser.add_argument("--model", type=Path, help="ONNX file (default: the shipped one)")
+    parser.add_argument("--backend", default="auto", help="inference engine")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
+    parser.add_argument(
+        "--score-threshold",
+        type=float,
+        default=0.001,
+        help="lowest score that is recorded; average precision needs the low ones",
+    )
+    parser.add_argument("--iou-threshold", type=float, default=0.6, help="suppression box IoU")
+    parser.add_argument("--max-detections", type=int, default=100, help="most per picture")
+    parser.add_argument(
+        "--operating-threshold",
+        type=float,
+        default=0.25,
+        help="lowest score in overlays and in the counts of found and missed",
+    )
+    parser.add_argument("--overlays", type=int, default=100, help="most overlays to draw")
+    parser.add_argument("--limit", type=int, default=0, help="most pictures, 0 = all")
+    parser.add_argument(
+        "--live", action="store_true", help="ask a running segmenter node instead of a model"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, help="seconds to wait for the node's answer"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print the table."""
+    from armseg_ros.data.source import open_source
+    from armseg_ros.evaluate.interrupt import stop_on_signal
+    from armseg_ros.evaluate.run import evaluate
+    from armseg_ros.evaluate.settings import EvaluateConfig
+    from armseg_ros.evaluate.table_text import table_text
+
+    config = EvaluateConfig(
+        score_threshold=args.score_threshold,
+        iou_threshold=args.iou_threshold,
+        max_detections=args.max_detections,
+        operating_threshold=args.operating_threshold,
+        overlays=args.overlays,
+        limit=args.limit,
+    )
+    if args.live and args.model is not None:
+        raise ConfigError("--live asks a node, which has its own model; leave out --model")
+    source = open_source(args.source, args.split)
+    with _answerer(args, config) as answerer, stop_on_signal() as stop:
+        summary = evaluate(source, answerer, config, args.output, stop=stop)
+    print(table_text(summary))
+    if not summary["complete"]:
+        _log.warning(
+            "stopped after %d of %d pictures; %s holds these, marked as incomplete",
+            sum(summary["frames"][key] for key in ("answered", "dropped", "failed")),
+            summary["frames"]["total"],
+            args.output,
+        )
+        raise KeyboardInterrupt
+    return 0
+
+
+@contextmanager
+def _answerer(args: argparse.Namespace, config: EvaluateConfig) -> Iterator[Answerer]:
+    from armseg_ros.backends.base import open_backend
+    from armseg_ros.evaluate.answer import InProcess
+    from armseg_ros.models import default_model_path
+
+    if args.live:
+        raise ConfigError("--live is not there yet")
+    backend = open_backend(args.model or default_model_path(), args.backend, args.threads)
+    try:
+        yield InProcess(backend, config.segmenter())
+    finally:
+        backend.close()

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the instances in pictures: COCO results in source pixels, and overlays to look at."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from armseg_ros.errors import DataError
+
+if TYPE_CHECKING:
+    from armseg_ros.data.folder import FolderSource
+    from armseg_ros.segmenter import Segmenter
+
+HELP = "find the instances in pictures"
+
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the verb."""
+    parser.add_argument("pictures", type=Path, nargs="+", help="picture files or folders of them")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--model", type=Path, help="ONNX file (default: the shipped one)")
+    parser.add_argument("--backend", default="auto", help="inference engine")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
+    parser.add_argument("--score-threshold", type=float, default=0.25, help="lowest score")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment all pictures; those that do not decode are named, and exit code 1 tells of them."""
+    from armseg_ros.backends.base import open_backend
+    from armseg_ros.config import DecodeConfig, SegmenterConfig
+    from armseg_ros.data.folder import FolderSource
+    from armseg_ros.models import default_model_path
+    from armseg_ros.segmenter import Segmenter
+
+    config = SegmenterConfig(DecodeConfig(score_threshold=args.score_threshold))
+    source = FolderSource(args.pictures)
+    backend = open_backend(args.model or default_model_path(), args.backend, args.threads)
+    try:
+        failed = _segment_all(source, Segmenter(backend, config), args.output)
+    finally:
+        backend.close()
+    print(f"{args.output}: {len(source) - failed} of {len(source)} pictures segmented")
+    return 1 if failed else 0
+
+
+def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> int:
+    """Write predictions and overlays as they come; return how many pictures failed."""
+    from tqdm import tqdm
+
+    from armseg_ros.data.coco_records import result_records
+    from armseg_ros.evaluate.documents import JsonList
+    from armseg_ros.evaluate.overlays import OverlayFolder
+
+    path = folder / "predictions.json"
+    if path.exists():
+        raise DataError(f"{path} exists already; choose another folder or remove it")
+    overlays = OverlayFolder(folder / "overlays", len(source), len(source), 0.0)
+    predictions = JsonList(path)
+    failed = 0
+    try:
+        for index, item in enumerate(tqdm(source, desc="segmenting", disable=None)):
+            try:
+                frame = item.frame()
+            except DataError as error:
+                _log.warning("%s", error)
+                failed += 1
+                continue
+            detections = segmenter.segment(frame).detections
+            predictions.extend(result_records(detections, item.sample_id, frame.hw))
+            overlays.add(index, frame, detections)
+    finally:
+        predictions.close()
+    return failed

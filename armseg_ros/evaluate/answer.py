@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who answers the frames of an evaluation: the segmenter in this process, or a running node."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from armseg_ros.backends.base import Backend
+from armseg_ros.config import SegmenterConfig
+from armseg_ros.errors import BackendError, ConfigError
+from armseg_ros.segmenter import Segmenter
+from armseg_ros.types import CLASS_NAMES, Detections, Float32Array, Frame, StageTimes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What came back for one frame.
+
+    Attributes:
+        detections: The instances, in source pixels.
+        features: (D,) float32 pooled features, or None.
+        times: Wall time per stage where it ran.
+        round_trip_ms: From handing the frame over to having the answer; NaN within a process.
+    """
+
+    detections: Detections
+    features: Float32Array | None
+    times: StageTimes
+    round_trip_ms: float = float("nan")
+
+
+class NoAnswerError(Exception):
+    """A node did not answer a frame in time; the evaluation counts it and goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who answered.
+
+    Attributes:
+        mode: ``in process`` or ``live``.
+        backend: Engine and device.
+        model_id: Model name and start of its hash.
+        sha256: Hash of the model file; empty where only the node knows it.
+        thresholds: What the answers were decoded with; None where only the node knows.
+    """
+
+    mode: str
+    backend: str
+    model_id: str
+    sha256: str
+    thresholds: dict[str, float] | None
+
+
+class Answerer(Protocol):
+    """Turns a frame into an answer."""
+
+    def answer(self, frame: Frame) -> Answer:
+        """Answer one frame.
+
+        Raises:
+            NoAnswerError: Nothing came back in time.
+            BackendError: The network failed.
+        """
+
+    def provenance(self) -> Provenance:
+        """Say who answered, as far as it is known after the last frame."""
+
+
+class InProcess:
+    """The segmenter itself, without a node between."""
+
+    def __init__(self, backend: Backend, config: SegmenterConfig) -> None:
+        """Wrap a loaded network and run it once, so that the first frame is like the others.
+
+        Raises:
+            ConfigError: The model's classes are not those of the ground truth.
+        """
+        check_classes(backend.model.class_names, backend.model.model_id)
+        self._segmenter = Segmenter(backend, config)
+        self._segmenter.segment(Frame(np.zeros((*backend.model.network_hw, 3), np.uint8)))
+
+    def answer(self, frame: Frame) -> Answer:
+        """Segment one frame; ``BackendError`` where the network finds a class beyond ours."""
+        result = self._segmenter.segment(frame)
+        largest = int(result.detections.class_ids.max(initial=0))
+        if largest >= len(CLASS_NAMES):
+            raise BackendError(
+                f"the network answers with class {largest}, known are 0 to {len(CLASS_NAMES) - 1}"
+            )
+        return Answer(result.detections, result.features, result.times)
+
+    def provenance(self) -> Provenance:
+        """Say which model and settings answered."""
+        backend, decode = self._segmenter.backend, self._segmenter.config.decode
+        return Provenance(
+            mode="in process",
+            backend=backend.name,
+            model_id=backend.model.model_id,
+            sha256=backend.model.sha256,
+            thresholds={
+                "score_threshold": decode.score_threshold,
+                "iou_threshold": decode.iou_threshold,
+                "max_detections": decode.max_detections,
+            },
+        )
+
+
+def check_classes(class_names: tuple[str, ...], model_id: str) -> None:
+    """Raise ``ConfigError`` unless a model that names its classes names ours in our order."""
+    named = tuple(name.lower() for name in class_names)
+    if named and named != tuple(name.lower() for name in CLASS_NAMES)[: len(named)]:
+        raise ConfigError(
+            f"model {model_id} finds {', '.join(class_names)}, but ground truth has the classes "
+            f"{', '.join(CLASS_NAMES)} in this order; use a model trained for them"
+        )
+
+
+def with_decode_time(answer: Answer, start: float, decoded: float) -> Answer:
+    """Add the time that decoding the picture took; ``time.perf_counter`` values in seconds."""
+    decode = (decoded - start) * 1e3
+    times = replace(answer.times, decode=decode, total=decode + answer.times.total)
+    return replace(answer, times=times)
+
+
+def now() -> float:
+    """The clock that stage times are taken with, seconds."""
+    return time.perf_counter()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluate a source frame by frame, and leave a run folder behind whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from armseg_ros.data.source import Item, Source
+from armseg_ros.errors import BackendError, DataError
+from armseg_ros.evaluate.answer import Answer, Answerer, NoAnswerError, now, with_decode_time
+from armseg_ros.evaluate.frames import FrameResult, Status
+from armseg_ros.evaluate.recorder import Recorder
+from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.types import Detections, Frame, Instances
+
+Observer = Callable[[Frame, Detections, Instances | None], None]
+
+
+def evaluate(
+    source: Source,
+    answerer: Answerer,
+    config: EvaluateConfig,
+    folder: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    observe: Observer | None = None,
+) -> dict[str, Any]:
+    """Evaluate and write the run folder.
+
+    A picture that does not decode, or that is not answered, is counted with its reason and the
+    evaluation goes on. Average precision covers the pictures that were answered.
+
+    Args:
+        source: Pictures, labelled or not.
+        answerer: Who segments them.
+        config: Settings.
+        folder: Run folder; made if needed, and refused unless empty.
+        stop: Asked between pictures; True ends the run early, with what there is.
+        observe: Called with every answered frame, such as to show it.
+
+    Returns:
+        The summary as written; ``complete`` is False where ``stop`` ended the run.
+
+    Raises:
+        DataError: The folder is in use, or the source broke off; what came before is written.
+        BackendError: The network failed on every picture.
+    """
+    recorder = Recorder(source, config, folder)
+    complete = False
+    try:
+        complete = _answer_all(source, answerer, recorder, stop, observe)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}") from error
+    finally:
+        summary = recorder.close(answerer.provenance(), complete)
+    if recorder.answered == 0 and recorder.network_error:
+        raise BackendError(f"the network failed on every picture: {recorder.network_error}")
+    return summary
+
+
+def _answer_all(
+    source: Source,
+    answerer: Answerer,
+    recorder: Recorder,
+    stop: Callable[[], bool],
+    observe: Observer | None,
+) -> bool:
+    """Go through the source; False where ``stop`` ended it."""
+    with tqdm(total=recorder.expected, desc="evaluating", unit="picture", disable=None) as progress:
+        for index, item in enumerate(source):
+            if index == recorder.expected:
+                break
+            if stop():
+                return False
+            frame, result = _answer(item, answerer, recorder)
+            recorder.add(item, frame, result)
+            if observe is not None and frame is not None and result.answer is not None:
+                observe(frame, result.answer.detections, result.truth)
+            progress.update()
+    return True
+
+
+def _answer(item: Item, answerer: Answerer, recorder: Recorder) -> tuple[Frame | None, FrameResult]:
+    """Decode and answer one picture; whatever is wrong with it alone becomes its reason."""
+    frame: Frame | None = None
+    truth: Instances | None = None
+    answer: Answer | None = None
+    status: Status = "answered"
+    reason = ""
+    try:
+        start = now()
+        frame = item.frame()
+        decoded = now()
+        truth = item.truth()
+        answer = with_decode_time(answerer.answer(frame), start, decoded)
+    except NoAnswerError as error:
+        status, reason = "dropped", str(error)
+    except BackendError as error:
+        status, reason = "failed", str(error)
+        recorder.network_error = reason
+    except DataError as error:
+        status, reason = "failed", str(error)
+    return frame, FrameResult(
+        sample_id=item.sample_id,
+        image_id=item.image_id,
+        attributes=item.attributes,
+        hw=frame.hw if frame else None,
+        stamp_ns=frame.stamp_ns if frame else 0,
+        status=status,
+        reason=reason,
+        answer=answer,
+        truth=truth,
+    )

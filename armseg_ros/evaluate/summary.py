@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``summary.json`` of a run, and the table that a person reads at its end."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from armseg_ros.data.source import Source
+from armseg_ros.evaluate.answer import Provenance
+from armseg_ros.evaluate.coco import all_figures
+from armseg_ros.evaluate.counts import Counts, count_matches
+from armseg_ros.evaluate.documents import CocoDocuments
+from armseg_ros.evaluate.frames import FrameResult
+from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.evaluate.slices import SliceIndex
+from armseg_ros.evaluate.tables import STAGES
+from armseg_ros.types import CLASS_NAMES
+
+FORMAT_VERSION = 1
+PERCENTILES = (50, 90, 99)
+_PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pycocotools")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What accumulates over the frames of a run, one small entry a frame."""
+
+    operating_threshold: float
+    status: dict[str, int] = field(
+        default_factory=lambda: {"answered": 0, "dropped": 0, "failed": 0}
+    )
+    unanswered: list[dict[str, str]] = field(default_factory=list)
+    counts: dict[str, Counts] = field(
+        default_factory=lambda: {name: Counts() for name in CLASS_NAMES}
+    )
+    latencies: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    slices: SliceIndex = field(default_factory=SliceIndex)
+
+    def add(self, result: FrameResult) -> None:
+        """Count one frame."""
+        self.status[result.status] += 1
+        if result.answer is None:
+            self.unanswered.append(
+                {"sample_id": result.sample_id, "status": result.status, "reason": result.reason}
+            )
+            return
+        for stage in STAGES:
+            self.latencies[stage].append(getattr(result.answer.times, stage))
+        self.latencies["round_trip"].append(result.answer.round_trip_ms)
+        if result.truth is not None:
+            for name, counts in count_matches(result, self.operating_threshold).items():
+                self.counts[name] += counts
+            self.slices.add(result)
+
+
+def accuracy(documents: CocoDocuments, tally: Tally) -> dict[str, Any] | None:
+    """Score a run; None where no picture is labelled, never 0."""
+    if not documents.truth["images"]:
+        return None
+    figures, scorer = all_figures(documents.truth, documents.predictions)
+    return {
+        "pictures": len(documents.truth["images"]),
+        "instances": len(documents.truth["annotations"]),
+        **{
+            kind: {name: asdict(values) for name, values in by_class.items()}
+            for kind, by_class in figures.items()
+        },
+        "at_threshold": {
+            "score_threshold": tally.operating_threshold,
+            "mask_iou": 0.5,
+            **{
+                name: asdict(counts) | {"precision": counts.precision, "recall": counts.recall}
+                for name, counts in tally.counts.items()
+            },
+        },
+        "object_mask_by": tally.slices.figures(scorer),
+    }
+
+
+def latency(tally: Tally) -> dict[str, dict[str, float]]:
+    """Give percentiles, mean and largest of each stage that ran, in milliseconds."""
+    out = {}
+    for stage, values in tally.latencies.items():
+        ran = np.array([value for value in values if not math.isnan(value)])
+        if ran.size:
+            out[stage] = {
+                **{f"p{q}": float(np.percentile(ran, q)) for q in PERCENTILES},
+                "mean": float(ran.mean()),
+                "max": float(ran.max()),
+            }
+    return out
+
+
+def settings_of(config: EvaluateConfig, provenance: Provenance) -> dict[str, Any]:
+    """Say what the answers were decoded with; a node keeps thresholds of its own."""
+    unknown = {"score_threshold": None, "iou_threshold": None, "max_detections": None}
+    return {
+        "mode": provenance.mode,
+        **(provenance.thresholds or unknown),
+        "thresholds_of": "this run" if provenance.mode == "in process" else "the node",
+        "operating_threshold": config.operating_threshold,
+        "limit": config.limit,
+    }
+
+
+def data_of(source: Source, content_sha256: str) -> dict[str, Any]:
+    """Say what was evaluated; the hash covers the pictures and labels of this run, in order."""
+    return {
+        "name": source.path.resolve().name,
+        "kind": source.kind,
+        "split": source.split,
+        "pictures": len(source),
+        "content_sha256": content_sha256,
+    }
+
+
+def versions() -> dict[str, str]:
+    """List the versions of what can move the figures."""
+    out = {}
+    for package in ("armseg_ros", *_PACKAGES):
+        try:
+            out[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            out[package] = "not installed"
+    return out
