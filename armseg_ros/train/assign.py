@@ -149,7 +149,7 @@ def align(score: Tensor, iou: Tensor, owner: Tensor, anchor: Tensor, top: int) -
     chosen = rank < top
     best_iou = metric.new_zeros(count).scatter_reduce(0, owner, iou * chosen, "amax")
     target = metric / (best_metric[owner] + 1e-12) * best_iou[owner]
-    keys, slot = anchor.unique(return_inverse=True)
+    keys, slot = anchor.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     wanted = torch.where(chosen, iou, -1.0)
     winner = wanted.new_full((len(keys),), -1.0).scatter_reduce(0, slot, wanted, "amax")
     keep = (chosen & (iou >= winner[slot])).nonzero()[:, 0]

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import subprocess
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -150,20 +150,20 @@ class _Deployed(nn.Module):
 
 def _trace(deployed: _Deployed, hw: tuple[int, int]) -> bytes:
     images = torch.zeros(1, 3, *hw)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
+    with TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
+        path = Path(folder) / "model.onnx"
         # The tracer warns of sizes that become constants (wanted) and of its own age.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             deployed,
             (images,),
-            buffer,
+            path,
             input_names=["images"],
             output_names=list(OUTPUTS),
             opset_version=OPSET,
             dynamo=False,
         )
-    return buffer.getvalue()
+        return path.read_bytes()
 
 
 def _training_info(content: dict[str, Any]) -> dict[str, str]:

@@ -94,12 +94,10 @@ def load_picture(sample: Sample, long_side: int) -> Picture:
     if scale < 1:
         size = (max(1, round(sample.width * scale)), max(1, round(sample.height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        labels = np.stack(
-            [cv2.resize(la, size, interpolation=cv2.INTER_NEAREST_EXACT) for la in labels]
-        )
+        small = [cv2.resize(la, size, interpolation=cv2.INTER_NEAREST_EXACT) for la in labels]
+        labels = np.asarray(np.stack(small), np.uint8)
     class_ids = np.array(truth.class_ids[:MAX_INSTANCES], np.int32)
-    rgb = np.ascontiguousarray(image[..., ::-1])
-    return Picture(rgb, np.asarray(labels, np.uint8), class_ids)
+    return Picture(np.ascontiguousarray(image[..., ::-1], np.uint8), labels, class_ids)
 
 
 class PictureStore:

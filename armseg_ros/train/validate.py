@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from armseg_ros.backends.base import ModelInfo
 from armseg_ros.config import DecodeConfig, SegmenterConfig
-from armseg_ros.data.coco import Sample
+from armseg_ros.data.coco import CATEGORIES, Sample
+from armseg_ros.data.coco_records import result_records, truth_records
 from armseg_ros.errors import DataError
-from armseg_ros.masks import encode_full
+from armseg_ros.evaluate.coco import CocoScorer
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.train.model import YoloV5Seg
-from armseg_ros.types import CLASS_NAMES, Float32Array, Frame, Instances, RawOutput
+from armseg_ros.types import CLASS_NAMES, Float32Array, Frame, RawOutput
 
 DECODE = DecodeConfig(score_threshold=0.005, iou_threshold=0.6, max_detections=100)
 """Low threshold for the whole precision-recall curve; 100 detections are COCO's limit."""
@@ -76,60 +75,25 @@ def validate(
         without truth.
     """
     segmenter = Segmenter(TorchBackend(network, network_hw, bf16), SegmenterConfig(decode=DECODE))
-    truths: list[Instances] = []
-    found = []
-    for sample in samples:
+    truth: dict[str, Any] = {
+        "images": [],
+        "annotations": [],
+        "categories": [dict(category) for category in CATEGORIES],
+    }
+    predictions: list[dict[str, Any]] = []
+    for index, sample in enumerate(samples):
         image = cv2.imread(str(sample.image_path), cv2.IMREAD_COLOR)
         if image is None:
             raise DataError(f"{sample.image_path}: not a readable picture; restore it")
         frame = Frame(np.asarray(image, np.uint8), sample_id=sample.sample_id)
-        found.append(segmenter.segment(frame).detections)
-        truths.append(sample.truth)
-    return _mask_ap(truths, found, [(s.height, s.width) for s in samples])
-
-
-def _mask_ap(truths, found, sizes):  # type: ignore[no-untyped-def]
-    document = {
-        "images": [{"id": i, "height": h, "width": w} for i, (h, w) in enumerate(sizes)],
-        "categories": [{"id": i, "name": n} for i, n in enumerate(CLASS_NAMES)],
-        "annotations": [],
-    }
-    results = []
-    for i, (truth, dets, hw) in enumerate(zip(truths, found, sizes)):
-        for k, m in enumerate(truth.masks):
-            document["annotations"].append(
-                dict(
-                    id=len(document["annotations"]) + 1,
-                    image_id=i,
-                    category_id=int(truth.class_ids[k]),
-                    iscrowd=int(truth.crowd[k]),
-                    area=m.area,
-                    segmentation=encode_full(m, hw),
-                    bbox=[0, 0, 1, 1],
-                )
-            )
-        for k, m in enumerate(dets.masks):
-            results.append(
-                dict(
-                    image_id=i,
-                    category_id=int(dets.class_ids[k]),
-                    score=float(dets.scores[k]),
-                    segmentation=encode_full(m, hw),
-                )
-            )
-    out = {}
-    with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO()
-        gt.dataset = document
-        gt.createIndex()
-        if not results:
-            return {f"{n.lower()}_{k}": 0.0 for n in CLASS_NAMES for k in ("ap", "ap50")}
-        ev = COCOeval(gt, gt.loadRes(results), "segm")
-        ev.evaluate()
-        ev.accumulate()
-    p = ev.eval["precision"]
-    for k, n in enumerate(CLASS_NAMES):
-        v, v5 = p[:, :, k, 0, 2], p[0, :, k, 0, 2]
-        out[f"{n.lower()}_ap"] = float(v[v > -1].mean()) if (v > -1).any() else float("nan")
-        out[f"{n.lower()}_ap50"] = float(v5[v5 > -1].mean()) if (v5 > -1).any() else float("nan")
-    return out
+        truth["images"].append({"id": index, "height": sample.height, "width": sample.width})
+        for record in truth_records(sample.truth, index, frame.hw):
+            truth["annotations"].append({**record, "id": len(truth["annotations"]) + 1})
+        predictions += result_records(segmenter.segment(frame).detections, index, frame.hw)
+    scorer = CocoScorer(truth, predictions, "segm")
+    metrics = {}
+    for class_id, name in enumerate(CLASS_NAMES):
+        figures = scorer.figures(class_id)
+        for key, value in (("ap", figures.ap), ("ap50", figures.ap50)):
+            metrics[f"{name.lower()}_{key}"] = math.nan if value is None else value
+    return metrics
