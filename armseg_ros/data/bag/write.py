@@ -65,11 +65,14 @@ def write_bag_from_coco(
         Number of pictures written.
 
     Raises:
-        DataError: ``bag_path`` exists, or a picture or annotation is damaged; nothing is left.
+        DataError: ``bag_path`` exists, the split is empty, or a picture or annotation is damaged;
+            nothing is left behind.
     """
     if storage not in STORAGES:
         raise DataError(f"storage is {storage!r}, but must be {' or '.join(STORAGES)}")
     dataset = read_coco(folder, split)
+    if not dataset.samples:
+        raise DataError(f"{dataset.path} lists no pictures, so there is no bag to write")
     with _new_folder(bag_path) as path:
         writer = Writer(path, version=9, storage_plugin=STORAGES[storage])
         writer.set_custom_data("armseg.split", dataset.path.stem)
