@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
-
-Main = Callable[[Sequence[str] | None, threading.Event], int]
 
 
-def run_segmenter(arguments: Sequence[str] | None = None) -> int:
+def run_segmenter(arguments: list[str] | None = None) -> int:
     """Run the segmenter node until a signal ends it.
 
     Returns:

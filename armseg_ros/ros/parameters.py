@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the segmenter node, in one table: names, defaults, ranges, descriptions.
+
+``config/segmenter.yaml`` repeats the defaults with these descriptions; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+from armseg_ros.backends.base import BACKENDS
+from armseg_ros.config import DecodeConfig, SegmenterConfig
+from armseg_ros.errors import ConfigError
+from armseg_ros.ros.qos import RELIABILITIES
+
+ALL_CLASSES = -1  # an empty list has no type in ROS parameters, so it cannot say "all"
+TRANSPORTS = ("raw", "compressed")
+_DECODE = DecodeConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeParameter:
+    """One parameter.
+
+    Attributes:
+        name: Its name.
+        default: Value where none is given; its type is the type of the parameter.
+        description: One line for people, with the unit.
+        limits: Lowest and highest number allowed, or None.
+        choices: Texts allowed; empty allows any.
+        read_only: True where it is fixed once the node runs.
+    """
+
+    name: str
+    default: str | int | float | list[int]
+    description: str
+    limits: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    read_only: bool = False
+
+
+PARAMETERS = (
+    NodeParameter(
+        "model", "", "path of an ONNX model; empty takes the one that is shipped", read_only=True
+    ),
+    NodeParameter("backend", "auto", "inference engine", choices=BACKENDS, read_only=True),
+    NodeParameter(
+        "threads",
+        0,
+        "CPU threads of the engine; 0 leaves the choice to it",
+        limits=(0, 256),
+        read_only=True,
+    ),
+    NodeParameter(
+        "image_transport",
+        "raw",
+        "raw subscribes to image (sensor_msgs/Image), compressed to image/compressed",
+        choices=TRANSPORTS,
+        read_only=True,
+    ),
+    NodeParameter(
+        "image_reliability",
+        "reliable",
+        "best_effort is needed where the camera offers no more, and loses large images without "
+        "the shared memory profile",
+        choices=tuple(RELIABILITIES),
+        read_only=True,
+    ),
+    NodeParameter(
+        "image_depth",
+        5,
+        "images that the middleware holds; the newest always wins, so this adds no delay",
+        limits=(1, 100),
+        read_only=True,
+    ),
+    NodeParameter(
+        "score_threshold", _DECODE.score_threshold, "lowest score of an instance", limits=(0.0, 1.0)
+    ),
+    NodeParameter(
+        "iou_threshold",
+        _DECODE.iou_threshold,
+        "box overlap above which the lower score is suppressed",
+        limits=(0.0, 1.0),
+    ),
+    NodeParameter(
+        "max_detections", _DECODE.max_detections, "most instances per image", limits=(1, 1000)
+    ),
+    NodeParameter("class_ids", [ALL_CLASSES], "classes to keep; [-1] keeps all"),
+    NodeParameter(
+        "max_age_ms",
+        0.0,
+        "drop images older than this many milliseconds; 0 keeps all, as it must be where the "
+        "clocks of camera and computer differ",
+        limits=(0.0, 60000.0),
+    ),
+    NodeParameter(
+        "overlay_scale", 0.5, "size of the overlay relative to the image", limits=(0.05, 1.0)
+    ),
+)
+BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+def declare_parameters(node: Any) -> dict[str, Any]:
+    """Declare the table on a node.
+
+    Returns:
+        The values in force, by name.
+
+    Raises:
+        ConfigError: A text is none of the allowed ones.
+        rclpy.exceptions.ParameterException: A value has another type or leaves its range.
+    """
+    values = {
+        parameter.name: node.declare_parameter(
+            parameter.name, parameter.default, descriptor(parameter)
+        ).value
+        for parameter in PARAMETERS
+    }
+    check_choices(values)
+    segmenter_config(values)
+    return values
+
+
+def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
+    """Describe a parameter to ROS: ``ros2 param describe`` shows it, its range is enforced."""
+    out = ParameterDescriptor(
+        description=parameter.description,
+        read_only=parameter.read_only,
+        additional_constraints=f"one of {', '.join(parameter.choices)}"
+        if parameter.choices
+        else "",
+    )
+    if parameter.limits is not None:
+        low, high = parameter.limits
+        if isinstance(parameter.default, int):
+            out.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        else:
+            out.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return out
+
+
+def check_choices(values: Mapping[str, Any]) -> None:
+    """Raise ``ConfigError`` where a text is none of the allowed ones."""
+    for parameter in PARAMETERS:
+        value = values.get(parameter.name)
+        if parameter.choices and value is not None and value not in parameter.choices:
+            raise ConfigError(
+                f"parameter {parameter.name} is {value!r}, "
+                f"but must be one of {', '.join(parameter.choices)}"
+            )
+
+
+def segmenter_config(values: Mapping[str, Any]) -> SegmenterConfig:
+    """Make the segmenter's settings of the parameters.
+
+    Raises:
+        ConfigError: A value is out of range; the message names key, value and range.
+    """
+    classes: Iterable[int] = values["class_ids"]
+    return SegmenterConfig(
+        decode=DecodeConfig(
+            score_threshold=values["score_threshold"],
+            iou_threshold=values["iou_threshold"],
+            max_detections=values["max_detections"],
+            class_ids=() if ALL_CLASSES in classes else tuple(classes),
+        )
+    )

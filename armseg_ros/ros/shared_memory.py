@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Fast DDS profile that lets images of many megabytes arrive.
+
+With the default transports a 15 MB image on a best-effort topic never arrives, and a reliable one
+takes four times as long: it is cut into hundreds of fragments that must all fit a 512 kB segment.
+Both ends need the profile, before they create their first node.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+PROFILE = "fastdds_shm.xml"
+SEGMENT_BYTES = 72 << 20  # what one process takes of /dev/shm with the profile
+NODES = 2  # at least the camera and the segmenter share it
+
+_log = logging.getLogger(__name__)
+
+
+def shared_memory_environment() -> dict[str, str]:
+    """Name the profile for the environment of a process.
+
+    Returns:
+        ``{"FASTDDS_DEFAULT_PROFILES_FILE": path}``. Empty where the variable is set already, the
+        profile is not installed, or /dev/shm is too small for it (containers often have 64 MB).
+    """
+    if os.environ.get(VARIABLE):
+        return {}
+    profile = next((path for path in _profiles() if path.is_file()), None)
+    if profile is None:
+        _log.warning("%s is not installed; large images may be lost on their way", PROFILE)
+        return {}
+    if not _has_room():
+        _log.warning(
+            "/dev/shm has less than %d MB free, so images travel by UDP; give a container "
+            "--shm-size=512m",
+            NODES * SEGMENT_BYTES >> 20,
+        )
+        return {}
+    return {VARIABLE: str(profile)}
+
+
+def _profiles() -> Iterator[Path]:
+    """Name where the profile may lie: workspaces, this environment, the source tree."""
+    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    for prefix in (*prefixes, sys.prefix):
+        yield Path(prefix) / "share" / "armseg_ros" / "config" / PROFILE
+    yield Path(__file__).parents[2] / "config" / PROFILE
+
+
+def _has_room() -> bool:
+    try:
+        return shutil.disk_usage("/dev/shm").free >= NODES * SEGMENT_BYTES
+    except OSError:
+        return False

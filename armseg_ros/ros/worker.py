@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that segments, beside the one that talks to ROS."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from armseg_ros.errors import BackendError, DataError
+from armseg_ros.ros.diagnostics import BROKEN, FAILED, REPLACED, STALE, Statistics
+from armseg_ros.ros.images import frame_from_message
+from armseg_ros.ros.slot import NewestSlot
+from armseg_ros.segmenter import Segmenter
+from armseg_ros.types import Frame, Segmentation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """An image message, and when it came.
+
+    Attributes:
+        message: ``sensor_msgs/Image`` or ``sensor_msgs/CompressedImage``.
+        received: ``time.perf_counter()`` on arrival, in seconds.
+        age_ms: Milliseconds from its stamp to its arrival; NaN without a stamp.
+    """
+
+    message: Any
+    received: float
+    age_ms: float
+
+    def age_now_ms(self) -> float:
+        """Milliseconds from the stamp to now."""
+        return self.age_ms + (time.perf_counter() - self.received) * 1e3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A segmented image, with its times from arrival on, and the drops before it."""
+
+    arrival: Arrival
+    frame: Frame
+    segmentation: Segmentation
+    dropped_since_last: int
+
+
+class Worker:
+    """Segments the newest image, again and again, until it is closed.
+
+    Attributes:
+        max_age_ms: Images older than this are dropped; 0 keeps all.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        statistics: Statistics,
+        topic: str,
+        *,
+        deliver: Callable[[Answer], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            segmenter: Used by this thread alone from now on.
+            statistics: Where images are counted.
+            topic: Input topic, for error messages.
+            deliver: Called in this thread with each answer.
+            complain: Called in this thread with a sentence for each image that could not be used.
+        """
+        self.max_age_ms = 0.0
+        self._segmenter = segmenter
+        self._statistics = statistics
+        self._topic = topic
+        self._deliver = deliver
+        self._complain = complain
+        self._slot: NewestSlot[Arrival] = NewestSlot()
+        self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
+        self._thread.start()
+
+    def put(self, arrival: Arrival) -> None:
+        """Hand over an image; it takes the place of one that still waits."""
+        self._statistics.receive()
+        if self._slot.put(arrival):
+            self._statistics.drop(REPLACED)
+
+    def clear(self) -> None:
+        """Forget the image that waits."""
+        self._slot.clear()
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Finish the image at hand and end the thread."""
+        self._slot.close()
+        self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        while (arrival := self._slot.take()) is not None:
+            try:
+                self._handle(arrival)
+            except DataError as error:
+                self._refuse(BROKEN, str(error))
+            except BackendError as error:
+                self._refuse(FAILED, str(error))
+            except Exception as error:  # noqa: BLE001 - one image must never end the node
+                self._refuse(FAILED, f"{type(error).__name__}: {error}")
+
+    def _refuse(self, reason: str, error: str) -> None:
+        self._statistics.drop(reason, error)
+        self._complain(error)
+
+    def _handle(self, arrival: Arrival) -> None:
+        if 0 < self.max_age_ms < arrival.age_now_ms():
+            self._statistics.drop(STALE)
+            return
+        start = time.perf_counter()
+        frame = frame_from_message(arrival.message, self._topic)
+        decode_ms = (time.perf_counter() - start) * 1e3
+        segmentation = self._segmenter.segment(frame)
+        total_ms = (time.perf_counter() - arrival.received) * 1e3
+        times = dataclasses.replace(segmentation.times, decode=decode_ms, total=total_ms)
+        segmentation = dataclasses.replace(segmentation, times=times)
+        dropped = self._statistics.answer(total_ms)
+        self._deliver(Answer(arrival, frame, segmentation, dropped))
