@@ -46,6 +46,11 @@ def shared_memory_environment() -> dict[str, str]:
     return {VARIABLE: str(profile)}
 
 
+def use_shared_memory() -> None:
+    """Set the profile in this process's own environment; call it before the first node is made."""
+    os.environ.update(shared_memory_environment())
+
+
 def _profiles() -> Iterator[Path]:
     """Name where the profile may lie: workspaces, this environment, the source tree."""
     prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask a running segmenter node about one image at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from armseg_ros.errors import DataError
+from armseg_ros.msg import InstanceArray
+from armseg_ros.ros import messages
+from armseg_ros.ros.images import stamp_ns
+from armseg_ros.ros.qos import RESULT_QOS, image_qos
+from armseg_ros.ros.shared_memory import use_shared_memory
+from armseg_ros.types import Detections, StageTimes, Uint8Array
+
+IMAGE_DEPTH = 5
+POLL_S = 0.05
+
+
+class NoAnswerError(DataError):
+    """The node did not answer an image in time, or is not there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveAnswer:
+    """What a node said about one image.
+
+    Attributes:
+        detections: The instances, in source pixels.
+        times: Wall time per stage within the node, in milliseconds.
+        age_at_receive_ms: From stamp to arrival at the node.
+        dropped_since_last: Images that the node dropped since its answer before this one.
+        backend: Engine and device, such as ``onnxruntime-cpu``.
+        model_id: Model name and start of its hash.
+        round_trip_ms: From publishing the image to the arrival of the answer.
+    """
+
+    detections: Detections
+    times: StageTimes
+    age_at_receive_ms: float
+    dropped_since_last: int
+    backend: str
+    model_id: str
+    round_trip_ms: float
+
+
+class LiveSegmenterClient:
+    """Publishes images and collects the answers; a context manager that leaves ROS again.
+
+    It has an rclpy context and a thread of its own, so it neither needs nor disturbs another node
+    of the process. It outlives the segmenter: images to a dead one have no answer, and once it
+    is back they have one again.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_transport: str = "raw",
+        image_reliability: str = "reliable",
+        image_topic: str = "image",
+        instances_topic: str = "segmenter/instances",
+        namespace: str = "/",
+        domain_id: int | None = None,
+    ) -> None:
+        """Join the graph.
+
+        Args:
+            image_transport: ``raw`` or ``compressed``, as the node's parameter.
+            image_reliability: ``reliable`` reaches every node; ``best_effort`` acts as a camera.
+            image_topic: Topic without ``/compressed``.
+            instances_topic: Topic of the answers.
+            namespace: Of this client; relative topics lie in it.
+            domain_id: DDS domain; None takes that of the environment.
+        """
+        use_shared_memory()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain_id)
+        self._node = rclpy.create_node(
+            "armseg_live_client", context=self._context, namespace=namespace
+        )
+        compressed = image_transport == "compressed"
+        self._publisher = self._node.create_publisher(
+            CompressedImage if compressed else Image,
+            f"{image_topic}/compressed" if compressed else image_topic,
+            image_qos(image_reliability, IMAGE_DEPTH),
+        )
+        self._subscription = self._node.create_subscription(
+            InstanceArray, instances_topic, self._on_instances, RESULT_QOS
+        )
+        self._arrived = threading.Condition()
+        self._awaited_ns = 0
+        self._answer: tuple[InstanceArray, float] | None = None
+        self._last_stamp_ns = 0
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, name="live client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> LiveSegmenterClient:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the graph; a second call does nothing."""
+        if self._context.ok():
+            rclpy.shutdown(context=self._context)
+            self._thread.join()
+            self._executor.shutdown()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a node takes the images and one gives answers."""
+        return bool(
+            self._publisher.get_subscription_count()
+            and self._node.count_publishers(self._subscription.topic_name)
+        )
+
+    def wait_for_segmenter(
+        self, timeout_s: float = 30.0, check: Callable[[], None] | None = None
+    ) -> None:
+        """Wait until a segmenter takes images and gives answers.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+            check: Called while waiting; may raise, as ``SegmenterProcess.check_running`` does.
+
+        Raises:
+            NoAnswerError: None came in time.
+        """
+        end = time.monotonic() + timeout_s
+        while not self.connected:
+            if check is not None:
+                check()
+            if time.monotonic() > end:
+                raise NoAnswerError(
+                    f"no segmenter between {self._publisher.topic_name} and "
+                    f"{self._subscription.topic_name} after {timeout_s:.0f} s; start one, and "
+                    "check image_transport, topics and ROS_DOMAIN_ID"
+                )
+            time.sleep(POLL_S)
+
+    def ask_image(self, image: Uint8Array, timeout_s: float = 10.0) -> LiveAnswer:
+        """Send an (H, W, 3) uint8 BGR image and wait for its instances.
+
+        Raises:
+            NoAnswerError: No segmenter is there, or it did not answer in time.
+            DataError: The answer is damaged.
+        """
+        header = self._next_header()
+        return self._ask(messages.image_to_message(image, "bgr8", header), timeout_s)
+
+    def ask_encoded(
+        self, encoded: bytes, image_format: str = "jpeg", timeout_s: float = 10.0
+    ) -> LiveAnswer:
+        """Send a picture file as it is and wait for its instances; raises as ``ask_image``."""
+        header = self._next_header()
+        return self._ask(messages.encoded_to_message(encoded, image_format, header), timeout_s)
+
+    def _next_header(self) -> Header:
+        """Stamp with now, later than every stamp before: answers are matched by it."""
+        self._last_stamp_ns = max(time.time_ns(), self._last_stamp_ns + 1)
+        return Header(stamp=messages.time_message(self._last_stamp_ns), frame_id="armseg_live")
+
+    def _ask(self, message: Image | CompressedImage, timeout_s: float) -> LiveAnswer:
+        if not self.connected:
+            raise NoAnswerError(f"no segmenter listens to {self._publisher.topic_name} any more")
+        with self._arrived:
+            self._awaited_ns, self._answer = stamp_ns(message.header.stamp), None
+        start = time.perf_counter()
+        self._publisher.publish(message)
+        answer = self._await_answer(timeout_s)
+        if answer is None:
+            raise NoAnswerError(
+                f"no answer on {self._subscription.topic_name} within {timeout_s:g} s; "
+                "/diagnostics of the node may say why"
+            )
+        return _live_answer(answer[0], (answer[1] - start) * 1e3)
+
+    def _await_answer(self, timeout_s: float) -> tuple[InstanceArray, float] | None:
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._answer is not None, timeout_s)
+            self._awaited_ns = 0
+            return self._answer
+
+    def _on_instances(self, message: InstanceArray) -> None:
+        """Keep the answer that is waited for; late ones to earlier images are nobody's."""
+        now = time.perf_counter()
+        with self._arrived:
+            if stamp_ns(message.header.stamp) == self._awaited_ns:
+                self._answer = message, now
+                self._arrived.notify()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+
+def _live_answer(message: InstanceArray, round_trip_ms: float) -> LiveAnswer:
+    return LiveAnswer(
+        detections=messages.detections_from_message(message),
+        times=messages.times_from_message(message.times),
+        age_at_receive_ms=message.times.age_at_receive,
+        dropped_since_last=message.times.dropped_since_last,
+        backend=message.backend,
+        model_id=message.model_id,
+        round_trip_ms=round_trip_ms,
+    )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest item wins, every lost one is reported, closing wakes the taker."""
+
+from __future__ import annotations
+
+import threading
+
+from armseg_ros.ros.slot import NewestSlot
+
+
+def test_newest_wins_and_losses_are_reported() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    assert [slot.put(n) for n in (1, 2, 3)] == [False, True, True]
+    assert slot.take() == 3
+    assert slot.put(4) is False
+    slot.clear()
+    assert slot.put(5) is False
+    assert slot.take() == 5
+
+
+def test_close_wakes_the_taker_and_refuses_items() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    taken: list[int | None] = []
+    taker = threading.Thread(target=lambda: taken.append(slot.take()))
+    taker.start()
+    slot.close()
+    slot.close()
+    taker.join(10)
+    assert taken == [None]
+    assert slot.put(1) is True
+    assert slot.take() is None
+
+
+def test_no_item_is_taken_twice_or_lost_without_a_report() -> None:
+    slot: NewestSlot[int] = NewestSlot()
+    taken: list[int] = []
+
+    def take_all() -> None:
+        while (item := slot.take()) is not None:
+            taken.append(item)
+
+    taker = threading.Thread(target=take_all)
+    taker.start()
+    lost = sum(slot.put(n) for n in range(2000))
+    while len(taken) + lost < 2000:
+        pass
+    slot.close()
+    taker.join(10)
+    assert taken == sorted(set(taken))
+    assert taken[-1] == 1999
+    assert len(taken) + lost == 2000
