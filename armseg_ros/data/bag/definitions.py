@@ -25,6 +25,8 @@ IMAGE_TYPES = (COMPRESSED_TYPE, RAW_TYPE)
 TRUTH_TYPE = "armseg_ros/msg/InstanceArray"
 INFO_TYPE = "std_msgs/msg/String"
 
+SPLIT_KEY = "armseg.split"  # in the bag's custom data
+
 _TRUTH_FIELDS = {
     TRUTH_TYPE: {"header", "image_height", "image_width", "sample_id", "instances"},
     "armseg_ros/msg/Instance": {

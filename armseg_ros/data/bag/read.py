@@ -17,6 +17,7 @@ from armseg_ros.data.bag.storage import (
     image_connection,
     opened,
     raw_messages,
+    recorded_split,
     truth_connection,
 )
 from armseg_ros.data.folder import check_size
@@ -95,11 +96,10 @@ class BagDataset:
             truth = truth_connection(reader.connections, truth_topic, path)
             self.image_topic = image.topic
             self.truth_topic = truth.topic if truth else None
-            custom = getattr(reader.storage.metadata, "custom", None) or {}
-            self.split: str | None = custom.get("armseg.split")
             self._truths = self._read_truths(reader)
             self._infos = self._read_infos(reader)
             self._count = int(image.msgcount)
+        self.split = recorded_split(path)
         self.has_truth = bool(self._truths)
         if self._count == 0:
             raise DataError(f"{path}: topic {self.image_topic} holds no pictures")

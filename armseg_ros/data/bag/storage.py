@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
@@ -29,6 +30,17 @@ def opened(path: Path) -> Iterator[Reader]:
         yield reader
     finally:
         reader.close()
+
+
+def recorded_split(path: Path) -> str | None:
+    """Name the COCO split that a bag says it was written from; None where it does not."""
+    try:
+        document = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
+        custom = document["rosbag2_bagfile_information"].get("custom_data") or {}
+        split = custom.get(names.SPLIT_KEY)
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return None  # a bare storage file, or metadata of another make
+    return split if isinstance(split, str) else None
 
 
 def raw_messages(reader: Reader, topic: str, path: Path) -> Iterator[tuple[Connection, bytes]]:

@@ -75,7 +75,7 @@ def write_bag_from_coco(
         raise DataError(f"{dataset.path} lists no pictures, so there is no bag to write")
     with _new_folder(bag_path) as path:
         writer = Writer(path, version=9, storage_plugin=STORAGES[storage])
-        writer.set_custom_data("armseg.split", dataset.path.stem)
+        writer.set_custom_data(names.SPLIT_KEY, dataset.path.stem)
         writer.set_custom_data("armseg.categories", json.dumps(CATEGORIES))
         writer.set_custom_data("armseg.has_truth", json.dumps(dataset.has_truth))
         with writer:
