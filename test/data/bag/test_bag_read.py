@@ -130,7 +130,7 @@ def test_topics_are_chosen_by_name(tmp_path: Path) -> None:
         read_bag(path)
     bag = read_bag(path, "/right", "/labels")
     totes.assert_same_instances(next(iter(bag)).truth(), ONE)
-    with pytest.raises(DataError, match="no topic /up; .* topics are /labels, /left, /right"):
+    with pytest.raises(DataError, match=r"no topic /up; .* topics are /labels, /left, /right"):
         read_bag(path, "/up")
     with pytest.raises(DataError, match="topic /labels is a armseg_ros/msg/InstanceArray, expe"):
         read_bag(path, "/labels")
