@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render procedural mixed-object totes with exact masks, in ARMBench's folder layout."""
+"""Render procedural mixed-object totes with exact masks, in ARMBench's folder layout.
+
+Picture K depends on --seed and K alone, not on the number of pictures or workers.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +16,26 @@ HELP = "render synthetic totes with exact masks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `armseg synth`."""
-    parser.add_argument(
-        "out", type=Path, metavar="OUT", help="folder to make: images/, train.json, ..."
-    )
+    """Add the options of the verb."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to make")
     parser.add_argument("-n", "--count", type=int, default=100, help="number of pictures")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the series; picture K depends on seed and K"
-    )
-    parser.add_argument(
-        "--size", default="2448x2048", metavar="WxH", help="of the pictures in pixels"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=1, help="processes; the files do not depend on it"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of the series of pictures")
+    parser.add_argument("--size", default="2448x2048", metavar="WxH", help="in pixels")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument(
         "--split",
         default="train=0.8,val=0.1,test=0.1",
         metavar="NAME=WEIGHT,...",
-        help="shares of train, val and test; leave one out to write no file for it",
+        help="shares of train, val and test; one left out gets no file",
     )
-    parser.add_argument(
-        "--bag", action="store_true", help="also write OUT/SPLIT.bag for each split"
-    )
+    parser.add_argument("--bag", action="store_true", help="also write OUT/SPLIT_bag per split")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
 
 
 def run(args: argparse.Namespace) -> int:
     """Render the data set; 0 on success, 130 after Ctrl-C."""
-    from armseg_ros.synthetic.write import parse_split, write_coco
+    from armseg_ros.synthetic.splits import parse_split
+    from armseg_ros.synthetic.write import write_coco
 
     size, split = parse_size(args.size), parse_split(args.split)
     try:
@@ -55,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
         )
     except KeyboardInterrupt:
-        finished = len(list((args.out / "images").glob("*.jpg")))
+        finished = sum(1 for _ in (args.out / "images").glob("*.jpg"))
         print(
-            f"armseg synth: interrupted; {finished} of {args.count} pictures are kept in {args.out}, "
-            "add --resume to the same command to go on",
+            f"armseg synth: interrupted; {finished} of {args.count} pictures are kept in "
+            f"{args.out}, add --resume to the same command to go on",
             file=sys.stderr,
         )
         return 130
@@ -72,18 +66,17 @@ def parse_size(text: str) -> tuple[int, int]:
     """Return (width, height) of "WxH".
 
     Raises:
-        ConfigError: it is not two whole numbers with an x between them.
+        ConfigError: It is not two whole numbers with an x between them.
     """
-    width, _, height = text.lower().partition("x")
-    if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
         raise ConfigError(f'--size "{text}" is not WIDTHxHEIGHT in pixels, like 816x683')
-    return int(width), int(height)
+    return int(sides[0]), int(sides[1])
 
 
 def _write_bags(folder: Path, splits: list[str]) -> None:
     from armseg_ros.data.bag import write_bag_from_coco
 
     for split in splits:
-        path = folder / f"{split}.bag"
-        write_bag_from_coco(folder, split, path)
-        print(path)
+        bag = folder / f"{split}_bag"
+        print(f"{bag}: {write_bag_from_coco(folder, split, bag)} pictures")

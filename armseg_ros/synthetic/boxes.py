@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rigid boxes: cartons, white and printed boxes, books, cards, tins with a lid of another colour."""
+"""Rigid boxes: cartons, white and printed boxes, books, cards, tins with another lid."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _paint(style: _Style, density: float) -> BoxPaint:
     gloss = _GLOSS[style.family] * rng.uniform(0.3, 2)
     roughness = rng.uniform(0.08, 0.35)
     edge = rng.uniform(-28, 14)
-    long_side = _side(rng, style, Grid(length, height, density), top)
-    short_side = _side(rng, style, Grid(width, height, density), top)
+    long_side = _side(rng, style, Grid(length, height, density))
+    short_side = _side(rng, style, Grid(width, height, density))
     spine = long_side
     if style.family == "book":
         spine = (
@@ -109,10 +109,8 @@ def _print(rng: np.random.Generator, family: str, grid: Grid) -> Canvas:
     return art.front(rng, grid)
 
 
-def _side(rng: np.random.Generator, style: _Style, grid: Grid, top: Canvas) -> Canvas:
-    if style.family == "book":
-        return surfaces.page_block(rng, grid)
-    if style.family == "card":
+def _side(rng: np.random.Generator, style: _Style, grid: Grid) -> Canvas:
+    if style.family in ("book", "card"):
         return surfaces.page_block(rng, grid)
     side = _print(rng, style.family, grid)
     if style.family == "tin":  # the lid's rim, in a colour of its own

@@ -50,7 +50,7 @@ class Camera:
 
 
 def random_camera(rng: np.random.Generator, rim_half_width: float, rim_height: float) -> Camera:
-    """Hang a camera 1.35 to 2 m over the tote, tilted a little, the rim about as wide as the picture."""
+    """Hang a camera 1.35 to 2 m up, tilted a little, the rim about as wide as the picture."""
     height = rng.uniform(135, 200)
     tilt_x, tilt_y, roll = np.radians(rng.normal(0, [1.4, 1.4, 0.9]))
     far = rng.random() < 0.12  # a station whose camera stands off and sees more of the floor

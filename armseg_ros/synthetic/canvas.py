@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import cv2
@@ -80,7 +80,7 @@ class Canvas:
         target[:] = piece[: target.shape[0], : target.shape[1]]
 
     def blend(self, color: Color, alpha: FloatMap, x: float = 0, y: float = 0) -> None:
-        """Lay `color` over the sheet where `alpha` (rows, columns; 0..1) says, its corner at (x, y)."""
+        """Lay `color` over the sheet where `alpha` (rows, columns) 0..1 says, from (x, y) on."""
         left, top = self._pixel(x), self._pixel(y)
         target = self.pixels[top : top + alpha.shape[0], left : left + alpha.shape[1]]
         weight = alpha[: target.shape[0], : target.shape[1], None]
@@ -88,7 +88,7 @@ class Canvas:
         target[:] = (target * (1 - weight) + tone * weight).astype(np.uint8)
 
     def shade(self, gain: FloatMap | float, x: float = 0, y: float = 0) -> None:
-        """Multiply the colours by `gain`, a number or a map (rows, columns) with its corner at (x, y)."""
+        """Multiply the colours by `gain`, a number or a map (rows, columns) from (x, y) on."""
         if isinstance(gain, float):
             np.copyto(self.pixels, np.clip(self.pixels * gain, 0, 255).astype(np.uint8))
             return
@@ -115,9 +115,13 @@ class Canvas:
 
     def _fixed(self, points: Sequence[Point]) -> npt.NDArray[np.int32]:
         scaled = (np.asarray(points, np.float64) * self.grid.density - 0.5) * 2**_SHIFT
-        return np.round(scaled).astype(np.int32)
+        return np.asarray(np.round(scaled), np.int32)
 
 
 def _clip(color: Color) -> Color:
     blue, green, red = (float(min(255.0, max(0.0, channel))) for channel in color)
     return blue, green, red
+
+
+# One layer of print: paints on a sheet with a palette of five colours.
+Layer: TypeAlias = Callable[[np.random.Generator, Canvas, list[Color]], None]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flat sheets measured in centimetres, and smooth random fields on them.
 
-Everything a tote contains is described in centimetres. A `Grid` turns a size in centimetres into pixels at
-some density, and every random draw on it depends on the centimetres alone. So the same seed paints the same
-thing at 6 and at 32 pixels per centimetre, and a picture shows the same scene at every resolution.
+Everything a tote contains is described in centimetres. A `Grid` turns a size in centimetres into
+pixels at some density, and every random draw on it depends on the centimetres alone. So the same
+seed paints the same thing at 6 and at 32 pixels per centimetre, and a picture shows the same scene
+at every resolution.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy.typing as npt
 
 FloatMap: TypeAlias = npt.NDArray[np.float32]
 
-# Pixels per centimetre of silhouettes and height maps. Fixed, because placing depends on them and the scene
-# must not depend on the picture's size. 5 keeps a 3 mm cable visible in the heap.
+# Pixels per centimetre of silhouettes and height maps. Fixed, because placing depends on them and
+# the scene must not depend on the picture's size. 5 keeps a 3 mm cable visible in the heap.
 SHAPE_DENSITY = 5.0
 
 
@@ -76,7 +77,7 @@ def resize(field: npt.NDArray[Any], shape: tuple[int, int], smooth: bool = False
 def clouds(
     rng: np.random.Generator, grid: Grid, cell_cm: float, octaves: int = 4, gain: float = 0.5
 ) -> FloatMap:
-    """Return fractal value noise (rows, columns) of about unit variance, features `cell_cm` wide."""
+    """Return fractal noise (rows, columns) of about unit variance, features `cell_cm` wide."""
     total = grid.zeros()
     amplitude = 1.0 / 1.4
     for _ in range(octaves):

@@ -3,16 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import numpy as np
 
-from armseg_ros.synthetic.canvas import Canvas, Color
+from armseg_ros.synthetic.canvas import Canvas, Color, Layer
 from armseg_ros.synthetic.grid import FloatMap, clouds
 from armseg_ros.synthetic.palette import mix, scale
-
-_Ground: TypeAlias = Callable[[np.random.Generator, Canvas, list[Color]], None]
 
 
 def paint_ground(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
@@ -21,7 +16,7 @@ def paint_ground(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) 
 
 
 def photograph(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
-    """Paint what a photograph looks like from afar: a field of palette colours with shaded bodies."""
+    """Paint a photograph seen from afar: a field of palette colours with shaded bodies."""
     cell, gain = rng.uniform(3, 15), rng.uniform(0.3, 0.55)
     field = clouds(rng, canvas.grid, cell, 5, gain)
     _map_colors(canvas, np.clip((field + 1.5) / 3, 0, 1), colors[:4])
@@ -32,7 +27,7 @@ def photograph(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) ->
             rng.uniform(0.06, 0.3) * min(canvas.width, canvas.height),
             rng.uniform(0.5, 2),
         )
-        color = np.float32(colors[int(rng.integers(4))])
+        color = np.array(colors[int(rng.integers(4))], np.float32)
         distance = ((x - cx) ** 2 * stretch + (y - cy) ** 2 / stretch) / radius**2
         light = (1.1 - 0.6 * distance - 0.15 * (x - cx + y - cy) / radius).clip(0.2, 1.4)
         body = (light[..., None] * color).clip(0, 255).astype(np.uint8)
@@ -56,7 +51,7 @@ def _direction(rng: np.random.Generator, canvas: Canvas) -> FloatMap:
     return np.asarray(along, np.float32)
 
 
-def _plain(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
+def _plain(_rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
     canvas.rectangle(0, 0, canvas.width, canvas.height, colors[0])
 
 
@@ -152,7 +147,8 @@ def _foil(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None
     )
 
 
-_GROUNDS: tuple[_Ground, ...] = (
-    _plain, _plain, _graded, photograph, photograph, _stripes, _checks, _dots, _shards, _halves, _diagonal,
+_GROUNDS: tuple[Layer, ...] = (
+    _plain, _plain, _graded, photograph, photograph, _stripes, _checks, _dots, _shards, _halves,
+    _diagonal,
     _waves, _burst, _marble, _foil,
 )  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The heap in the tote: a height map that products come to rest on.
 
-Each product lies on the facet that supports it under its centroid: of all planes that nowhere cut into the
-heap, the one that lets its centre sink lowest.
+Each product lies on the facet that supports it under its centroid: of all planes that nowhere cut
+into the heap, the one that lets its centre sink lowest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from armseg_ros.synthetic.grid import FloatMap
+from armseg_ros.synthetic.grid import FloatMap, as_float
 
 _CELLS_PER_CM = 2.0
 _OVERFILL_CM = 4.0  # how far goods may rise over the rim
@@ -46,7 +46,7 @@ class Heap:
         rows, columns = self._heights.shape
         row = ((y + self.half[1]) * _CELLS_PER_CM).astype(int).clip(0, rows - 1)
         column = ((x + self.half[0]) * _CELLS_PER_CM).astype(int).clip(0, columns - 1)
-        return self._widened[row, column]
+        return as_float(self._widened[row, column])
 
     def find_pose(
         self, rng: np.random.Generator, size: tuple[float, float, float], near: Pose | None = None
@@ -76,7 +76,7 @@ class Heap:
     def _try(
         self, rng: np.random.Generator, size: tuple[float, float, float], near: Pose | None
     ) -> tuple[float, float, float]:
-        length, width, height = size
+        _, width, height = size
         if near is not None:
             return _beside(rng, size, near)
         x, y = rng.uniform(-1, 1) * self.half[0], rng.uniform(-1, 1) * self.half[1]
@@ -91,7 +91,7 @@ class Heap:
     def _rest(
         self, x: float, y: float, angle: float, size: tuple[float, float, float], steepest: float
     ) -> tuple[float, float, float, tuple[float, float]]:
-        """Return x, y kept inside, the height of the centre and the two slopes of the resting plane."""
+        """Return x, y kept inside, the centre's height and the resting plane's two slopes."""
         length, width, _ = size
         cos, sin = np.cos(angle), np.sin(angle)
         reach = (

@@ -77,7 +77,7 @@ def sticker(rng: np.random.Generator, grid: Grid) -> Canvas:
 def add_sticker(
     rng: np.random.Generator, canvas: Canvas, share: tuple[float, float] = (0.25, 0.6)
 ) -> None:
-    """Stick a label somewhere on the sheet, as wide as `share` (low, high) of it and 9 cm at most."""
+    """Stick a label on the sheet, as wide as `share` (low, high) of it and 9 cm at most."""
     width = min(canvas.width * rng.uniform(*share), 9.0)
     height = min(width * rng.uniform(0.3, 0.75), canvas.height * 0.8)
     turned, across, down = rng.random() < 0.4, rng.random(), rng.random()

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from armseg_ros.synthetic.canvas import Canvas, Color
 from armseg_ros.synthetic.grid import FloatMap, as_float
+from armseg_ros.synthetic.words import SYLLABLES, WORDS
 
 _FONTS = Path(__file__).parent / "fonts"
 PLAIN_FACES = (
@@ -34,26 +35,12 @@ DISPLAY_FACES = (
 )
 _SMALLEST_LETTER_PX = 4  # below this a line of print is only a grey bar
 
-_WORDS = (
-    "premium natural organic dog chew soft pack of the new home care classic ultra pro kids travel guide wild "
-    "plants safari cotton sheet set white black blue large small made in size model item color net wt vitamin "
-    "protein coffee tea garden light power usb cable charger case cover mount kit tool steel glass bottle "
-    "brush paper card thank you welcome story girl night day world history art learn english atlas fresh clean "
-    "daily hair skin cream snack mix nut berry lemon mint chocolate vanilla free gluten best sport outdoor "
-    "camping lamp battery adapter hook clip tape glue paint marker notebook planner puzzle game race castle "
-    "ocean river forest mountain honey pepper salt rice pasta sauce olive oil soap lotion balm serum repair "
-    "filter pump hose valve screw bolt spring wheel chain grip strap lock key ring hanger basket shelf"
-).split()
-_SYLLABLES = (
-    "ba be bo ka ki ko la li lo ma mi mo na ne no ra ri ro sa si so ta te to va vi vo za zen tex max lux dur"
-).split()
-
 
 def word(rng: np.random.Generator) -> str:
     """Return a word of packaging English, or an invented brand."""
     if rng.random() < 0.7:
-        return _WORDS[int(rng.integers(len(_WORDS)))]
-    return "".join(rng.choice(_SYLLABLES, int(rng.integers(2, 4))).tolist())
+        return WORDS[int(rng.integers(len(WORDS)))]
+    return "".join(rng.choice(SYLLABLES, int(rng.integers(2, 4))).tolist())
 
 
 def phrase(rng: np.random.Generator, words: int) -> str:
@@ -75,7 +62,7 @@ def plain_face(rng: np.random.Generator) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ink:
-    """How a line is written: em size in cm, BGR colour 0..255, a face of this module, letter width."""
+    """How a line is written: em size in cm, BGR colour, a face of this module, letter width."""
 
     size_cm: float
     color: Color
@@ -114,4 +101,4 @@ def _line(text: str, face: str, size_px: int) -> FloatMap:
     left, top, right, bottom = (int(edge) for edge in font.getbbox(text))
     picture = Image.new("L", (max(1, right - left) + 2, max(1, bottom - top) + 2))
     ImageDraw.Draw(picture).text((1 - left, 1 - top), text, 255, font=font)
-    return np.asarray(picture, np.float32) / 255
+    return np.asarray(picture, np.float32) / np.float32(255)

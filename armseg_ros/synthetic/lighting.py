@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Light in the tote: rectangular ceiling lamps with cast shadows and mirror images, dim light from around.
+"""Light in the tote: rectangular lamps with cast shadows and mirror images, and a dim rest.
 
-Everything is shaded once, from the raster's maps. Shadows and ambient occlusion are marched on a reduced
-height map of about 5 cells per cm, the rest pixel by pixel in strips, to bound the memory.
+Everything is shaded once, from the raster's maps. Shadows and ambient occlusion are marched on a
+reduced height map of about 5 cells per cm, the rest pixel by pixel in strips, to bound the memory.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def shade(raster: Raster, light: Light) -> FloatMap:
 
 
 def _open_sky(z: FloatMap, coarse: FloatMap, cells_per_cm: float, strength: float) -> FloatMap:
-    """Return 1 in the open .. 0 deep between goods, from how far each point lies below its surroundings."""
+    """Return 1 in the open .. 0 deep between goods, by the depth below the surroundings."""
     buried = np.zeros_like(z)
     for reach_cm in (1.2, 3.0, 8.0):
         around = resize(blur(coarse, reach_cm * cells_per_cm), (z.shape[0], z.shape[1]))

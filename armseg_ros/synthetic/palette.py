@@ -45,7 +45,7 @@ def luma(color: Color) -> float:
 
 
 def palette(rng: np.random.Generator) -> list[Color]:
-    """Return five colours: a ground (often white or black), three companions, a light or dark accent.
+    """Return five colours: a ground (often white or black), three companions, an accent.
 
     The hues follow one of the usual schemes: one hue, neighbours, complements, a triad, or free.
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a product is to the rest of the renderer: a rigid box, or a sheet with a height.
 
-A product knows nothing of where it will lie. It can be placed several times; every copy looks the same.
-`paint` gets the picture's density (pixels per cm) and starts its own random stream from a stored seed, so it
-draws alike whenever and however often it is called.
+A product knows nothing of where it will lie. It can be placed several times; every copy looks the
+same. `paint` gets the picture's density (pixels per cm) and starts its own random stream from a
+stored seed, so it draws alike whenever and however often it is called.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A depth-buffered rasteriser of painted quadrilaterals, flat or with heights.
 
-It fills one set of maps, colour, normals, gloss and instance number together, so the instance map and the
-picture come from the same depth test.
+It fills one set of maps, colour, normals, gloss and instance number together, so the instance map
+and the picture come from the same depth test.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from armseg_ros.synthetic.products import Paint
 
 _Corners = npt.NDArray[np.float64]
 _ABYSS_CM = -60.0  # below everything
-# Later goods lie on top of earlier ones: they win a depth test that they lose by less than this, which keeps
-# a box or a sheet free of specks of what it rests on.
+# Later goods lie on top of earlier ones: they win a depth test that they lose by less than this,
+# which keeps a box or a sheet free of specks of what it rests on.
 BOX_LIFT_CM, SHEET_LIFT_CM, TOTE_LIFT_CM = 0.45, 1.6, 0.01
 _EDGE_CM = 1.5  # a step of this height between neighbouring pixels is an edge
 _FILM = 0.6  # surfaces less opaque than this keep most of the shape of what lies below
@@ -52,7 +52,7 @@ class Raster:
         """Draw a surface where it is nearer to the camera than what is there.
 
         Args:
-            corners: (4, 3) world cm of the paint's upper left, upper right, lower right, lower left.
+            corners: (4, 3) world cm of the paint's four corners, clockwise from upper left.
             paint: the look.
             number: what to write into `ids`.
             lift_cm: height by which the surface may lose the depth test and still be drawn.
@@ -185,7 +185,7 @@ def _density(corners: _Corners, field: FloatMap) -> float:
 
 
 def _tilted(normal: FloatMap, relief: FloatMap, corners: _Corners) -> FloatMap:
-    """Return `normal` tilted by the slopes (…, 2) along the surface's two edges, unit length again."""
+    """Return `normal` tilted by slopes (rows, columns, 2) along the surface's edges."""
     along, down = corners[1] - corners[0], corners[3] - corners[0]
     u = (along / np.linalg.norm(along)).astype(np.float32)
     v = (down / np.linalg.norm(down)).astype(np.float32)

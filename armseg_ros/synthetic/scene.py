@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from armseg_ros.synthetic.camera import Camera, random_camera
-from armseg_ros.synthetic.grid import FloatMap, blur, resize
+from armseg_ros.synthetic.grid import FloatMap, as_float, blur, resize
 from armseg_ros.synthetic.heap import Heap, Pose
 from armseg_ros.synthetic.objects import make_product
 from armseg_ros.synthetic.products import BoxProduct, Product, SheetProduct
@@ -123,4 +123,4 @@ def _drape(heap: Heap, product: SheetProduct, corners: _Corners) -> FloatMap:
     floor = resize(gap, shape)
     sag = resize(blur(gap, 1.2), shape, smooth=True)
     draped = product.body + np.maximum(sag, -_DEEPEST_DRAPE_CM) * np.float32(product.drape)
-    return np.maximum(draped, floor + 0.25).astype(np.float32)
+    return as_float(np.maximum(draped, floor + 0.25))

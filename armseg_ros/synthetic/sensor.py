@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From linear light to an 8-bit picture: lens blur, glare, exposure, white balance, noise, tone curve."""
+"""From linear light to an 8-bit picture: blur, glare, exposure, white balance, noise, tone."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def random_sensor(seed: int) -> Sensor:
 def expose(light: FloatMap, edges: npt.NDArray[np.bool_], sensor: Sensor) -> npt.NDArray[np.uint8]:
     """Return the picture (H, W, 3) uint8, BGR, of linear light (H, W, 3).
 
-    `edges` (H, W) says where one thing ends and another begins: there the light, one sample per pixel, is
-    softened, as a real sensor averages over a pixel.
+    `edges` (H, W) says where one thing ends and another begins: there the light, one sample per
+    pixel, is softened, as a real sensor averages over a pixel.
     """
     light = light * np.float32(sensor.exposure)
     light *= np.asarray(sensor.white_balance, np.float32)
@@ -78,7 +78,7 @@ def _shaken(light: FloatMap, sensor: Sensor) -> FloatMap:
     length = max(1, round(sensor.shake_frac * light.shape[1]))
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
     reach = length * np.array([np.cos(sensor.shake_angle), np.sin(sensor.shake_angle)])
-    ends = [tuple(int(round(length + sign * part)) for part in reach) for sign in (-1, 1)]
+    ends = [tuple(round(float(length + sign * part)) for part in reach) for sign in (-1, 1)]
     cv2.line(kernel, ends[0], ends[1], 1.0)
     return as_float(cv2.filter2D(light, -1, kernel / kernel.sum()))
 

@@ -25,7 +25,7 @@ def rounded(rng: np.random.Generator, grid: Grid, wobble_cm: float) -> FloatMap:
 
 
 def pillow(cover: FloatMap, density: float, height_cm: float, edge_cm: float) -> FloatMap:
-    """Return heights that rise from the outline in a quarter circle, `edge_cm` wide, to `height_cm`."""
+    """Return heights that rise from the outline in a quarter circle to `height_cm`."""
     inside = np.zeros((cover.shape[0] + 2, cover.shape[1] + 2), np.uint8)
     inside[1:-1, 1:-1] = cover > 0.5
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -34,7 +34,7 @@ def pillow(cover: FloatMap, density: float, height_cm: float, edge_cm: float) ->
 
 
 def wrinkles(rng: np.random.Generator, grid: Grid, gain: float) -> FloatMap:
-    """Return the slopes of wrinkled film: broad facets that throw large glints, and fine creases."""
+    """Return the slopes of wrinkled film: broad facets for large glints, and fine creases."""
     stretch = rng.uniform(0.5, 2)
     wide = Grid(grid.width_cm * stretch, grid.height_cm, grid.density)
     facets = resize(clouds(rng, wide, rng.uniform(4, 10), 3, 0.55), grid.shape)

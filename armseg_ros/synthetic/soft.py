@@ -135,7 +135,7 @@ def thing_size(rng: np.random.Generator, kind: str) -> tuple[float, float]:
 
 
 def thing_body(rng: np.random.Generator, thing: Thing, grid: Grid) -> FloatMap:
-    """Return the heights of a thing: strands are one or two strand widths high, the rest are round."""
+    """Return the heights of a thing: strands pile up where they cross, the rest are round."""
     cover = thing.outline(grid)
     narrow = min(grid.width_cm, grid.height_cm)
     if thing.kind in STRANDS:

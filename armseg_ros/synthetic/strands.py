@@ -106,7 +106,8 @@ def _racetrack(rng: np.random.Generator, reach_x: float, reach_y: float) -> _Pat
     shape = np.stack([np.cos(angle), np.sin(angle)], 1)
     squared = np.sign(shape) * np.abs(shape) ** 0.75
     wobble = 0.015 * np.sin(angle * 3 + rng.uniform(0, 6))[:, None]
-    return 0.5 + squared * (reach_x, reach_y) + wobble + rng.normal(0, 0.015, 2)
+    path = 0.5 + squared * (reach_x, reach_y) + wobble + rng.normal(0, 0.015, 2)
+    return np.asarray(path, np.float64)
 
 
 def _smooth(knots: _Path, steps: int) -> _Path:
@@ -125,7 +126,7 @@ def _points(path: _Path, canvas: Canvas) -> list[tuple[float, float]]:
 
 
 def _draw(canvas: Canvas, strand: _Strand) -> None:
-    """Draw a strand in short stretches, each with dark edges, so that later turns cross over earlier ones."""
+    """Draw a strand in short, dark-edged stretches, so that later turns cross over earlier."""
     points = _points(strand.path, canvas)
     width, stretch = strand.width_cm, 4
     for first in range(0, len(points) - 1, stretch):

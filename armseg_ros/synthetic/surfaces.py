@@ -12,7 +12,7 @@ from armseg_ros.synthetic.palette import grey, hsv, mix, scale
 
 
 def mottle(rng: np.random.Generator, canvas: Canvas, cell_cm: float, depth: float) -> None:
-    """Vary the brightness of the whole sheet by about `depth` (0.05 = 5 %) in patches of `cell_cm`."""
+    """Vary the brightness by about `depth` (0.05 = 5 %) in patches of `cell_cm`."""
     canvas.shade(1 + np.float32(depth) * clouds(rng, canvas.grid, cell_cm))
 
 

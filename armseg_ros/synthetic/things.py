@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single products that are neither box nor bag: bottles, jars, balls, tools, plush, sticks, lumps."""
+"""Single products that are neither box nor bag: bottles, jars, tools, plush, sticks, lumps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def drawn_outline(draw: Callable[[Canvas, Color], None], grid: Grid) -> FloatMap
     """Return the cover 0..1 of whatever `draw` paints in the colour it is given."""
     canvas = Canvas(grid, (0.0, 0.0, 0.0))
     draw(canvas, _WHITE)
-    return canvas.pixels[..., 0].astype(np.float32) / 255
+    return canvas.pixels[..., 0].astype(np.float32) / np.float32(255)
 
 
 def _bottle(kind: str, seed: int, rng: np.random.Generator) -> Thing:
@@ -85,7 +85,7 @@ def _bottle(kind: str, seed: int, rng: np.random.Generator) -> Thing:
     return Thing(kind, partial(drawn_outline, both), paint)
 
 
-def _round(kind: str, seed: int, rng: np.random.Generator) -> Thing:
+def _round(kind: str, seed: int, _rng: np.random.Generator) -> Thing:
     """A ball, or a jar or roll seen on its lid."""
 
     def disc(canvas: Canvas, color: Color) -> None:
