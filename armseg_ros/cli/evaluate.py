@@ -53,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--live", action="store_true", help="ask a running segmenter node instead of a model"
     )
     parser.add_argument(
+        "--transport",
+        choices=("raw", "compressed"),
+        default="raw",
+        help="what the node listens to (its parameter image_transport)",
+    )
+    parser.add_argument(
         "--timeout", type=float, default=10.0, help="seconds to wait for the node's answer"
     )
 
@@ -94,10 +100,13 @@ def run(args: argparse.Namespace) -> int:
 def _answerer(args: argparse.Namespace, config: EvaluateConfig) -> Iterator[Answerer]:
     from armseg_ros.backends.base import open_backend
     from armseg_ros.evaluate.answer import InProcess
+    from armseg_ros.evaluate.live import connected_to_node
     from armseg_ros.models import default_model_path
 
     if args.live:
-        raise ConfigError("--live is not there yet")
+        with connected_to_node(args.transport, args.timeout) as node:
+            yield node
+        return
     backend = open_backend(args.model or default_model_path(), args.backend, args.threads)
     try:
         yield InProcess(backend, config.segmenter())

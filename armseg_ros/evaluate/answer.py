@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -59,12 +60,17 @@ class Provenance:
 class Answerer(Protocol):
     """Turns a frame into an answer."""
 
-    def answer(self, frame: Frame) -> Answer:
+    def answer(self, frame: Frame, content: Callable[[], bytes], decode_ms: float) -> Answer:
         """Answer one frame.
+
+        Args:
+            frame: The picture.
+            content: Gives the picture as stored, for those who decode it themselves.
+            decode_ms: How long decoding it took here.
 
         Raises:
             NoAnswerError: Nothing came back in time.
-            BackendError: The network failed.
+            BackendError: The network failed, or finds a class beyond ours.
         """
 
     def provenance(self) -> Provenance:
@@ -84,15 +90,12 @@ class InProcess:
         self._segmenter = Segmenter(backend, config)
         self._segmenter.segment(Frame(np.zeros((*backend.model.network_hw, 3), np.uint8)))
 
-    def answer(self, frame: Frame) -> Answer:
-        """Segment one frame; ``BackendError`` where the network finds a class beyond ours."""
+    def answer(self, frame: Frame, _content: Callable[[], bytes], decode_ms: float) -> Answer:
+        """Segment one frame."""
         result = self._segmenter.segment(frame)
-        largest = int(result.detections.class_ids.max(initial=0))
-        if largest >= len(CLASS_NAMES):
-            raise BackendError(
-                f"the network answers with class {largest}, known are 0 to {len(CLASS_NAMES) - 1}"
-            )
-        return Answer(result.detections, result.features, result.times)
+        check_class_ids(result.detections)
+        times = replace(result.times, decode=decode_ms, total=decode_ms + result.times.total)
+        return Answer(result.detections, result.features, times)
 
     def provenance(self) -> Provenance:
         """Say which model and settings answered."""
@@ -120,11 +123,13 @@ def check_classes(class_names: tuple[str, ...], model_id: str) -> None:
         )
 
 
-def with_decode_time(answer: Answer, start: float, decoded: float) -> Answer:
-    """Add the time that decoding the picture took; ``time.perf_counter`` values in seconds."""
-    decode = (decoded - start) * 1e3
-    times = replace(answer.times, decode=decode, total=decode + answer.times.total)
-    return replace(answer, times=times)
+def check_class_ids(detections: Detections) -> None:
+    """Raise ``BackendError`` where a network finds a class beyond ours."""
+    largest = int(detections.class_ids.max(initial=0))
+    if largest >= len(CLASS_NAMES):
+        raise BackendError(
+            f"the network answers with class {largest}, known are 0 to {len(CLASS_NAMES) - 1}"
+        )
 
 
 def now() -> float:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from armseg_ros.data.source import Item, Source
 from armseg_ros.errors import BackendError, DataError
-from armseg_ros.evaluate.answer import Answer, Answerer, NoAnswerError, now, with_decode_time
+from armseg_ros.evaluate.answer import Answer, Answerer, NoAnswerError, now
 from armseg_ros.evaluate.frames import FrameResult, Status
 from armseg_ros.evaluate.recorder import Recorder
 from armseg_ros.evaluate.settings import EvaluateConfig
@@ -96,7 +96,7 @@ def _answer(item: Item, answerer: Answerer, recorder: Recorder) -> tuple[Frame |
         frame = item.frame()
         decoded = now()
         truth = item.truth()
-        answer = with_decode_time(answerer.answer(frame), start, decoded)
+        answer = answerer.answer(frame, item.content, (decoded - start) * 1e3)
     except NoAnswerError as error:
         status, reason = "dropped", str(error)
     except BackendError as error:
