@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,29 @@ def run(args: argparse.Namespace) -> int:
     if not args.resume and (folder / "last.pt").exists():
         raise ConfigError(f"{folder} holds a run already; go on with --resume {folder}")
     chosen = settings.from_mapping(mapping, str(folder / "config.yaml"))
-    metrics = loop.train(chosen, folder, resume=bool(args.resume))
+    metrics = loop.train(chosen, folder, resume=bool(args.resume), stop=_stop_on_signals())
     logging.getLogger(__name__).info(
         "Object mask AP %.3f, AP50 %.3f on %s; weights in %s",
         *(metrics["object_ap"], metrics["object_ap50"], chosen.val_folder, folder / "best.pt"),
     )
     return 0
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Let Ctrl-C or a kill end the run after its step, with a checkpoint; twice ends it at once."""
+    import signal
+    import threading
+
+    asked = threading.Event()
+
+    def request(_number: int, _frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, request)
+    return asked.is_set
 
 
 def _override(mapping: dict[str, Any], args: argparse.Namespace) -> None:

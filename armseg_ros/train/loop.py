@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,12 @@ MAX_BAD_STEPS = 20
 """So many steps in a row without a finite loss end the run."""
 
 
-def train(settings: TrainSettings, run: Path, resume: bool = False) -> dict[str, float]:
+def train(
+    settings: TrainSettings,
+    run: Path,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
     """Train a model.
 
     Args:
@@ -49,11 +54,13 @@ def train(settings: TrainSettings, run: Path, resume: bool = False) -> dict[str,
             and ``best.pt`` (best averaged weights by Object mask AP).
         resume: Go on from ``run/last.pt``. With the same settings a run by steps or epochs goes on
             exactly as if it had not stopped.
+        stop: Asked before every step; where it says True the run writes ``last.pt`` and ends.
 
     Returns:
         The last validation metrics.
 
     Raises:
+        KeyboardInterrupt: ``stop`` ended the run; it can be resumed.
         ConfigError: A setting does not fit this machine.
         DataError: Data or weights cannot be read, or a checkpoint cannot be written.
     """
@@ -65,7 +72,7 @@ def train(settings: TrainSettings, run: Path, resume: bool = False) -> dict[str,
     checkpoint.write_atomic(
         run / "config.yaml", lambda file: file.write(format_settings(settings).encode())
     )
-    return trainer.run()
+    return trainer.run(stop)
 
 
 class Trainer:
@@ -116,7 +123,10 @@ class Trainer:
             self.model.load_state_dict(state["model"])
             self.average.load_state(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self.step, self._best = state["step"], state["best"]
+            self.step = state["step"]
+            # A figure on other pictures says nothing about these.
+            same_val = state["val"] == self._settings.val_folder
+            self._best = state["best"] if same_val else -1.0
             self._clock = Clock(self._settings, self._pictures, state["elapsed_s"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise DataError(
@@ -125,7 +135,7 @@ class Trainer:
             ) from error
         log.info("going on from step %d", self.step)
 
-    def run(self) -> dict[str, float]:
+    def run(self, stop: Callable[[], bool]) -> dict[str, float]:
         """Train to the end; return the last validation metrics."""
         history = History(self._run, self.step)
         meter = Meter()
@@ -136,6 +146,9 @@ class Trainer:
         due = next(checks)
         try:
             while (progress := self._clock.progress(self.step)) < 1:
+                if stop():
+                    self._save(best=False)
+                    raise KeyboardInterrupt
                 if progress >= due / self._settings.checks:
                     due = next(checks)
                     self._check(history, meter)
@@ -207,6 +220,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "best": self._best,
+            "val": self._settings.val_folder,
             "elapsed_s": self._clock.elapsed_s,
         }
         checkpoint.save(self._run / "last.pt", state)
@@ -294,10 +308,9 @@ def freeze(model: YoloV5Seg, layers: int) -> None:
 
 def set_training(model: YoloV5Seg, frozen: int) -> None:
     """Switch to training mode, but leave the statistics of frozen layers alone."""
-    if not model.training:
-        model.train()
-        for layer in model.model[:frozen]:
-            layer.eval()
+    model.train()
+    for layer in model.model[:frozen]:
+        layer.eval()
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
