@@ -12,7 +12,7 @@ from importlib import metadata
 
 from armseg_ros.errors import ArmsegError
 
-VERBS = ("segment", "evaluate", "bag", "bench", "synth", "train", "export")
+VERBS = ("segment", "evaluate", "bag", "bench", "demo", "synth", "train", "export")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -121,8 +121,15 @@ def _as_file(frame: Frame, content: bytes) -> tuple[bytes, str]:
 
 
 @contextmanager
-def connected_to_node(transport: Transport, timeout_s: float) -> Iterator[Live]:
+def connected_to_node(
+    transport: Transport, timeout_s: float, check: Callable[[], None] | None = None
+) -> Iterator[Live]:
     """Connect to the segmenter of this ROS graph.
+
+    Args:
+        transport: What the node listens to.
+        timeout_s: Longest wait for an answer, in seconds.
+        check: Called while waiting for the node; may raise to say that it will never come.
 
     Raises:
         ConfigError: ROS is not installed here.
@@ -137,5 +144,5 @@ def connected_to_node(transport: Transport, timeout_s: float) -> Iterator[Live]:
         ) from error
     with live_client.LiveSegmenterClient(image_transport=transport) as found:
         client: Any = found
-        client.wait_for_segmenter(max(30.0, timeout_s))
+        client.wait_for_segmenter(max(30.0, timeout_s), check)
         yield Live(client, transport, timeout_s, live_client.NoAnswerError)
