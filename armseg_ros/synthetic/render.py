@@ -19,7 +19,7 @@ from armseg_ros.synthetic.raster import BOX_LIFT_CM, SHEET_LIFT_CM, TOTE_LIFT_CM
 from armseg_ros.synthetic.scene import Placed, Scene, build_scene
 from armseg_ros.synthetic.sensor import expose, random_sensor
 from armseg_ros.synthetic.surroundings import station_floor
-from armseg_ros.synthetic.tote import tote_surfaces
+from armseg_ros.synthetic.tote_surfaces import tote_surfaces
 
 RENDERER = 1  # version of the pictures: raise it with every change that alters one
 MIN_SIDE_PX, MAX_SIDE_PX = 32, 8192
