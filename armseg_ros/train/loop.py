@@ -314,10 +314,13 @@ def set_training(model: YoloV5Seg, frozen: int) -> None:
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Make AdamW with weight decay on the convolution weights alone."""
-    trained = [p for p in model.parameters() if p.requires_grad]
+    """Make AdamW with weight decay on the convolution weights alone.
+
+    Frozen weights are listed as well, which costs nothing, so that a resumed run may freeze others.
+    """
+    weights = list(model.parameters())
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
