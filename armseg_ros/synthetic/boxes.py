@@ -104,7 +104,7 @@ def _print(rng: np.random.Generator, family: str, grid: Grid) -> Canvas:
         return surfaces.board(rng, grid, white=family == "white_box")
     if family == "tin":
         canvas = art.front(rng, grid)
-        canvas.rectangle(0, 0, grid.width_cm, grid.height_cm, palette(rng)[1], 0.6)
+        canvas.rectangle((0, 0, grid.width_cm, grid.height_cm), palette(rng)[1], line_cm=0.6)
         return canvas
     return art.front(rng, grid)
 
@@ -114,7 +114,7 @@ def _side(rng: np.random.Generator, style: _Style, grid: Grid) -> Canvas:
         return surfaces.page_block(rng, grid)
     side = _print(rng, style.family, grid)
     if style.family == "tin":  # the lid's rim, in a colour of its own
-        side.rectangle(0, 0, grid.width_cm, grid.height_cm * 0.3, palette(rng)[1])
+        side.rectangle((0, 0, grid.width_cm, grid.height_cm * 0.3), palette(rng)[1])
     return side
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from armseg_ros.synthetic.grid import FloatMap, Grid
 
 Color: TypeAlias = tuple[float, float, float]  # B, G, R, each 0..255
+Box: TypeAlias = tuple[float, float, float, float]  # x, y, width, height in cm
 Point: TypeAlias = tuple[float, float]  # x, y in cm from the sheet's upper left corner
 
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
@@ -39,10 +40,9 @@ class Canvas:
         """Return the height in cm."""
         return self.grid.height_cm
 
-    def rectangle(
-        self, x: float, y: float, w: float, h: float, color: Color, line_cm: float = 0
-    ) -> None:
-        """Paint a rectangle with its corner at (x, y); an outline if `line_cm` is positive."""
+    def rectangle(self, box: Box, color: Color, line_cm: float = 0) -> None:
+        """Paint a rectangle, filled or as an outline of ``line_cm``."""
+        x, y, w, h = box
         self.polygon([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], color, line_cm)
 
     def polygon(self, points: Sequence[Point], color: Color, line_cm: float = 0) -> None:
@@ -62,7 +62,7 @@ class Canvas:
         cv2.polylines(self.pixels, fixed, False, _clip(color), width, cv2.LINE_AA, _SHIFT)
 
     def ellipse(
-        self, center: Point, radii: Point, color: Color, angle_deg: float = 0, line_cm: float = 0
+        self, center: Point, radii: Point, color: Color, *, angle_deg: float = 0, line_cm: float = 0
     ) -> None:
         """Paint an ellipse with half axes `radii`, filled or as an outline."""
         c = self._fixed([center])[0]

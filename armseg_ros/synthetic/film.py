@@ -95,7 +95,9 @@ def _bagged(rng: np.random.Generator, family: str, bag: _Bag, thickness: float) 
         heights = thing_body(rng, bag.content, inside)
         heights = heights * np.float32(thickness / max(0.1, float(heights.max())))
         _add(body, heights, slot, SHAPE_DENSITY)
-    body = blur(body, 0.4 * SHAPE_DENSITY) + np.float32(0.15) + creases(rng, grid, 5, 2) * 0.1
+    body = (
+        blur(body, 0.4 * SHAPE_DENSITY) + np.float32(0.15) + creases(rng, grid, 5, octaves=2) * 0.1
+    )
     drape = rng.uniform(0.4, 0.9)
     paint = partial(_paint_bag, bag)
     return SheetProduct(family, bag.width, bag.height, thickness, cover, body, drape, paint)

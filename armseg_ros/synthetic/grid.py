@@ -75,7 +75,7 @@ def resize(field: npt.NDArray[Any], shape: tuple[int, int], smooth: bool = False
 
 
 def clouds(
-    rng: np.random.Generator, grid: Grid, cell_cm: float, octaves: int = 4, gain: float = 0.5
+    rng: np.random.Generator, grid: Grid, cell_cm: float, *, octaves: int = 4, gain: float = 0.5
 ) -> FloatMap:
     """Return fractal noise (rows, columns) of about unit variance, features `cell_cm` wide."""
     total = grid.zeros()
@@ -90,12 +90,12 @@ def clouds(
     return total
 
 
-def creases(rng: np.random.Generator, grid: Grid, cell_cm: float, octaves: int = 3) -> FloatMap:
+def creases(rng: np.random.Generator, grid: Grid, cell_cm: float, *, octaves: int = 3) -> FloatMap:
     """Return ridged noise >= 0 with sharp crests, as in crumpled film; crests lie near 1."""
     total = grid.zeros()
     amplitude = 1.0
     for _ in range(octaves):
-        crest = (1 - np.abs(clouds(rng, grid, cell_cm, 1)) * 1.6).clip(0, 1)
+        crest = (1 - np.abs(clouds(rng, grid, cell_cm, octaves=1)) * 1.6).clip(0, 1)
         total += np.float32(amplitude) * crest**3
         amplitude *= 0.55
         cell_cm = max(0.3, cell_cm * 0.55)

@@ -18,7 +18,7 @@ def paint_ground(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) 
 def photograph(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
     """Paint a photograph seen from afar: a field of palette colours with shaded bodies."""
     cell, gain = rng.uniform(3, 15), rng.uniform(0.3, 0.55)
-    field = clouds(rng, canvas.grid, cell, 5, gain)
+    field = clouds(rng, canvas.grid, cell, octaves=5, gain=gain)
     _map_colors(canvas, np.clip((field + 1.5) / 3, 0, 1), colors[:4])
     x, y = canvas.grid.coordinates_cm()
     for _ in range(int(rng.integers(0, 6))):
@@ -52,7 +52,7 @@ def _direction(rng: np.random.Generator, canvas: Canvas) -> FloatMap:
 
 
 def _plain(_rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
-    canvas.rectangle(0, 0, canvas.width, canvas.height, colors[0])
+    canvas.rectangle((0, 0, canvas.width, canvas.height), colors[0])
 
 
 def _graded(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
@@ -79,7 +79,7 @@ def _dots(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None
         radius = rng.uniform(0.03, 0.2) * min(canvas.width, canvas.height)
         at = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height)
         line = 0.0 if rng.random() < 0.7 else 0.2
-        canvas.ellipse(at, (radius, radius), colors[int(rng.integers(1, 4))], 0, line)
+        canvas.ellipse(at, (radius, radius), colors[int(rng.integers(1, 4))], line_cm=line)
 
 
 def _shards(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
@@ -132,7 +132,7 @@ def _burst(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> Non
 
 
 def _marble(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
-    bend = clouds(rng, canvas.grid, rng.uniform(2, 6), 4)
+    bend = clouds(rng, canvas.grid, rng.uniform(2, 6), octaves=4)
     share = 0.5 + 0.5 * np.sin(_direction(rng, canvas) * rng.uniform(0.5, 2) + bend * 3)
     _map_colors(canvas, np.asarray(share, np.float32), colors[:3])
 

@@ -41,7 +41,7 @@ def _giant(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> Non
 def _banner(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
     height = float(np.clip(canvas.height * rng.uniform(0.12, 0.25), 0.6, 5))
     y, color = rng.uniform(0.02, 0.8) * canvas.height, colors[int(rng.integers(1, 5))]
-    canvas.rectangle(0, y, canvas.width, height, color)
+    canvas.rectangle((0, y, canvas.width, height), color)
     ink = Ink(height * 0.62, contrasting(color), display_face(rng))
     write(
         canvas, phrase(rng, int(rng.integers(1, 4))), (canvas.width * 0.06, y + height * 0.2), ink

@@ -32,13 +32,13 @@ def barcode(
 ) -> None:
     """Print a bar code with its digits into `box` (x, y, width, height in cm)."""
     x, y, width, height = box
-    canvas.rectangle(x - 0.15, y - 0.1, width + 0.3, height + 0.2, (250, 250, 250))
+    canvas.rectangle((x - 0.15, y - 0.1, width + 0.3, height + 0.2), (250, 250, 250))
     modules = rng.integers(1, 4, 48)
     step = width / float(modules.sum())
     edge = 0
     for index, module in enumerate(modules.tolist()):
         if index % 2 == 0:
-            canvas.rectangle(x + edge * step, y, module * step, height * 0.82, BLACK)
+            canvas.rectangle((x + edge * step, y, module * step, height * 0.82), BLACK)
         edge += module
     digits = "".join(str(digit) for digit in rng.integers(0, 10, 12))
     write(canvas, digits, (x, y + height * 0.84), Ink(height * 0.2, BLACK, plain_face(rng)))
@@ -47,10 +47,10 @@ def barcode(
 def square_code(rng: np.random.Generator, canvas: Canvas, x: float, y: float, side: float) -> None:
     """Print a square matrix code."""
     cells = 13
-    canvas.rectangle(x - side * 0.06, y - side * 0.06, side * 1.12, side * 1.12, (250, 250, 250))
+    canvas.rectangle((x - side * 0.06, y - side * 0.06, side * 1.12, side * 1.12), (250, 250, 250))
     for row, column in np.argwhere(rng.random((cells, cells)) < 0.5).tolist():
         canvas.rectangle(
-            x + column * side / cells, y + row * side / cells, side / cells, side / cells, BLACK
+            (x + column * side / cells, y + row * side / cells, side / cells, side / cells), BLACK
         )
 
 
@@ -59,7 +59,7 @@ def sticker(rng: np.random.Generator, grid: Grid) -> Canvas:
     canvas = Canvas(grid, grey(rng.uniform(228, 255), rng.uniform(-3, 3)))
     width, height = canvas.width, canvas.height
     if rng.random() < 0.2:
-        canvas.rectangle(0, 0, width, height * 0.2, hsv(rng.uniform(0, 180), 220, 220))
+        canvas.rectangle((0, 0, width, height * 0.2), hsv(rng.uniform(0, 180), 220, 220))
     code_width, code_height = width * rng.uniform(0.55, 0.86), height * rng.uniform(0.3, 0.5)
     x, y = width * 0.07, height * rng.uniform(0.08, 0.3)
     barcode(rng, canvas, (x, y, code_width, code_height))
@@ -94,13 +94,13 @@ def add_sticker(
 def facts_table(rng: np.random.Generator, canvas: Canvas, x: float, y: float, width: float) -> None:
     """Print a white box of ruled lines, as the nutrition facts of food."""
     rows, step = int(rng.integers(6, 14)), width * 0.1
-    canvas.rectangle(x, y, width, step * (rows + 2), (248, 248, 248))
-    canvas.rectangle(x, y, width, step * (rows + 2), BLACK, 0.08)
+    canvas.rectangle((x, y, width, step * (rows + 2)), (248, 248, 248))
+    canvas.rectangle((x, y, width, step * (rows + 2)), BLACK, line_cm=0.08)
     face = plain_face(rng)
     write(canvas, phrase(rng, 2), (x + step * 0.4, y + step * 0.3), Ink(step * 1.4, BLACK, face))
     for row in range(rows):
         top = y + step * (row + 2)
-        canvas.rectangle(x, top, width, 0.04, BLACK)
+        canvas.rectangle((x, top, width, 0.04), BLACK)
         write(
             canvas, phrase(rng, 2), (x + step * 0.4, top + step * 0.2), Ink(step * 0.7, BLACK, face)
         )

@@ -15,11 +15,11 @@ def _band(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None
     color, share = colors[int(rng.integers(1, 5))], rng.uniform(0.06, 0.3)
     if rng.random() < 0.7:
         canvas.rectangle(
-            0, rng.uniform(0, 0.85) * canvas.height, canvas.width, share * canvas.height, color
+            (0, rng.uniform(0, 0.85) * canvas.height, canvas.width, share * canvas.height), color
         )
     else:
         canvas.rectangle(
-            rng.uniform(0, 0.85) * canvas.width, 0, share * canvas.width, canvas.height, color
+            (rng.uniform(0, 0.85) * canvas.width, 0, share * canvas.width, canvas.height), color
         )
 
 
@@ -27,15 +27,19 @@ def _badge(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> Non
     at = rng.uniform(0.2, 0.8) * canvas.width, rng.uniform(0.2, 0.8) * canvas.height
     radii = canvas.width * rng.uniform(0.1, 0.3), canvas.height * rng.uniform(0.07, 0.2)
     angle = rng.uniform(-25, 25)
-    canvas.ellipse(at, radii, colors[2], angle)
+    canvas.ellipse(at, radii, colors[2], angle_deg=angle)
     if rng.random() < 0.5:
-        canvas.ellipse(at, (radii[0] * 0.9, radii[1] * 0.9), colors[4], angle, 0.12)
+        canvas.ellipse(
+            at, (radii[0] * 0.9, radii[1] * 0.9), colors[4], angle_deg=angle, line_cm=0.12
+        )
 
 
 def _frame(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
     margin = rng.uniform(0.03, 0.1) * min(canvas.width, canvas.height)
     size = canvas.width - 2 * margin, canvas.height - 2 * margin
-    canvas.rectangle(margin, margin, *size, colors[int(rng.integers(1, 5))], rng.uniform(0.1, 0.5))
+    canvas.rectangle(
+        (margin, margin, *size), colors[int(rng.integers(1, 5))], line_cm=rng.uniform(0.1, 0.5)
+    )
 
 
 def _star(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> None:
@@ -60,7 +64,9 @@ def _portrait(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> 
     for part in range(int(rng.integers(3, 8))):
         at = center[0] + rng.normal(0, reach * 0.5), center[1] + rng.normal(0, reach * 0.5)
         radii = reach * rng.uniform(0.2, 0.8), reach * rng.uniform(0.2, 0.8)
-        canvas.ellipse(at, radii, scale(color, rng.uniform(0.6, 1.3)), rng.uniform(0, 180))
+        canvas.ellipse(
+            at, radii, scale(color, rng.uniform(0.6, 1.3)), angle_deg=rng.uniform(0, 180)
+        )
         if part == 0:
             canvas.ellipse((at[0] - reach * 0.1, at[1]), (reach * 0.06, reach * 0.06), BLACK)
 

@@ -20,7 +20,7 @@ def rounded(rng: np.random.Generator, grid: Grid, wobble_cm: float) -> FloatMap:
     outside = np.hypot(np.maximum(over_x, 0), np.maximum(over_y, 0)) - radius
     distance = outside + np.minimum(np.maximum(over_x, over_y), 0)
     if wobble_cm > 0:
-        distance = distance + wobble_cm * clouds(rng, grid, 4.6, 3)
+        distance = distance + wobble_cm * clouds(rng, grid, 4.6, octaves=3)
     return np.asarray((0.5 - distance * grid.density).clip(0, 1), np.float32)
 
 
@@ -37,8 +37,10 @@ def wrinkles(rng: np.random.Generator, grid: Grid, gain: float) -> FloatMap:
     """Return the slopes of wrinkled film: broad facets for large glints, and fine creases."""
     stretch = rng.uniform(0.5, 2)
     wide = Grid(grid.width_cm * stretch, grid.height_cm, grid.density)
-    facets = resize(clouds(rng, wide, rng.uniform(4, 10), 3, 0.55), grid.shape)
-    film = facets * rng.uniform(0.25, 0.6) + creases(rng, grid, rng.uniform(3.5, 10), 2) * 0.18
+    facets = resize(clouds(rng, wide, rng.uniform(4, 10), octaves=3, gain=0.55), grid.shape)
+    film = (
+        facets * rng.uniform(0.25, 0.6) + creases(rng, grid, rng.uniform(3.5, 10), octaves=2) * 0.18
+    )
     return slopes(blur(np.asarray(film, np.float32), 0.06 * grid.density), grid.density, gain)
 
 

@@ -47,7 +47,7 @@ def _claims(rng: np.random.Generator, canvas: Canvas, colors: list[Color]) -> No
 def _paper_panel(rng: np.random.Generator, canvas: Canvas, _colors: list[Color]) -> None:
     w, h = canvas.width, canvas.height
     x, y, width, height = rng.uniform(0, 0.5) * w, rng.uniform(0.5, 0.75) * h, w * 0.45, h * 0.2
-    canvas.rectangle(x, y, width, height, WHITE)
+    canvas.rectangle((x, y, width, height), WHITE)
     paragraph(
         rng, canvas, (x + 0.2, y + 0.2, width * 0.9, height), Ink(0.45, BLACK, plain_face(rng))
     )

@@ -26,7 +26,11 @@ def make_mailer(rng: np.random.Generator) -> SheetProduct:
     grid = Grid(width, height, SHAPE_DENSITY)
     cover = rounded(rng, grid, 0.12)
     body = pillow(cover, SHAPE_DENSITY, thickness * 0.6, rng.uniform(3, 7))
-    body = body + clouds(rng, grid, 4, 3) * 0.12 + creases(rng, grid, 6, 2) * rng.uniform(0.05, 0.3)
+    body = (
+        body
+        + clouds(rng, grid, 4, octaves=3) * 0.12
+        + creases(rng, grid, 6, octaves=2) * rng.uniform(0.05, 0.3)
+    )
     paint = partial(_paint_mailer, new_seed(rng), width, height)
     return SheetProduct(
         "mailer", width, height, thickness, cover, body, rng.uniform(0.4, 0.9), paint
@@ -63,7 +67,9 @@ def make_pouch(rng: np.random.Generator) -> SheetProduct:
     cover = rounded(rng, grid, 0.1)
     body = pillow(cover, SHAPE_DENSITY, thickness * 0.8, rng.uniform(2, 5))
     body = (
-        body + clouds(rng, grid, 3, 3) * 0.15 + creases(rng, grid, 5, 2) * rng.uniform(0.05, 0.35)
+        body
+        + clouds(rng, grid, 3, octaves=3) * 0.15
+        + creases(rng, grid, 5, octaves=2) * rng.uniform(0.05, 0.35)
     )
     seal = rng.uniform(0.6, 1.6)
     x, _ = grid.coordinates_cm()
@@ -91,7 +97,7 @@ def make_garment(rng: np.random.Generator) -> SheetProduct:
     grid = Grid(width, height, SHAPE_DENSITY)
     cover = rounded(rng, grid, 0.8 if heaped else 0.2)
     body = pillow(cover, SHAPE_DENSITY, thickness * 0.7, 2.5)
-    body = body + creases(rng, grid, 6, 2) * (0.6 if heaped else 0.15)
+    body = body + creases(rng, grid, 6, octaves=2) * (0.6 if heaped else 0.15)
     paint = partial(_paint_cloth, new_seed(rng), width, height)
     return SheetProduct(
         "garment", width, height, thickness, cover, body, rng.uniform(0.6, 1), paint
@@ -151,7 +157,7 @@ def _paint_bare(thing: Thing, seed: int, width: float, height: float, density: f
     grid = Grid(width, height, density)
     canvas = thing.paint(grid)
     gloss = 0.03 if thing.kind in (*STRANDS, "plush") else rng.uniform(0.05, 0.7)
-    sparkle = slopes(clouds(rng, grid, 3, 2) * np.float32(0.1), density)
+    sparkle = slopes(clouds(rng, grid, 3, octaves=2) * np.float32(0.1), density)
     return Paint(
         canvas.floats(), gloss, rng.uniform(0.05, 0.25), cover=thing.outline(grid), sparkle=sparkle
     )

@@ -30,7 +30,7 @@ def board(rng: np.random.Generator, grid: Grid, white: bool) -> Canvas:
     taped, seam = rng.random() < (0.3 if white else 0.65), rng.random() < 0.55
     tape, width = float(rng.choice([0.86, 0.93, 1.08])), rng.uniform(0.12, 0.28) * grid.height_cm
     if seam:
-        canvas.rectangle(0, grid.height_cm / 2, grid.width_cm, 0.1, scale(base, 0.55))
+        canvas.rectangle((0, grid.height_cm / 2, grid.width_cm, 0.1), scale(base, 0.55))
     if taped:
         strip = Grid(grid.width_cm, width, grid.density)
         canvas.shade(np.full(strip.shape, tape, np.float32), 0, (grid.height_cm - width) / 2)
@@ -63,10 +63,10 @@ def cloth(rng: np.random.Generator, grid: Grid) -> Canvas:
     pattern, pitch = rng.random(), rng.uniform(0.6, 4)
     if pattern < 0.35:
         for start in np.arange(0, grid.width_cm, pitch * 2):
-            canvas.rectangle(float(start), 0, pitch * rng.uniform(0.2, 1), grid.height_cm, other)
+            canvas.rectangle((float(start), 0, pitch * rng.uniform(0.2, 1), grid.height_cm), other)
     if 0.2 < pattern < 0.35:
         for start in np.arange(0, grid.height_cm, pitch * 2):
-            canvas.rectangle(0, float(start), grid.width_cm, pitch * 0.4, mix(color, other, 0.5))
+            canvas.rectangle((0, float(start), grid.width_cm, pitch * 0.4), mix(color, other, 0.5))
     if 0.35 < pattern < 0.45:
         for _ in range(40):
             at = rng.uniform(0, grid.width_cm), rng.uniform(0, grid.height_cm)
@@ -95,7 +95,7 @@ def fur(rng: np.random.Generator, grid: Grid) -> Canvas:
     canvas = Canvas(grid, color)
     at = rng.uniform(0.3, 0.7) * grid.width_cm, rng.uniform(0.3, 0.7) * grid.height_cm
     canvas.ellipse(at, (grid.width_cm * 0.2, grid.height_cm * 0.25), scale(color, 1.25))
-    canvas.shade(1 + 0.13 * clouds(rng, grid, 0.6, 3, 0.8))
+    canvas.shade(1 + 0.13 * clouds(rng, grid, 0.6, octaves=3, gain=0.8))
     return canvas
 
 
@@ -114,5 +114,5 @@ def plastic(rng: np.random.Generator, grid: Grid) -> Canvas:
         x, y = rng.uniform(0, 0.7) * grid.width_cm, rng.uniform(0, 0.7) * grid.height_cm
         w, h = rng.uniform(0.1, 0.5) * grid.width_cm, rng.uniform(0.1, 0.5) * grid.height_cm
         tone = scale(color, rng.uniform(0.4, 1.35)) if rng.random() < 0.7 else plastic_color(rng)
-        canvas.rectangle(x, y, w, h, tone, 0 if rng.random() < 0.4 else 0.15)
+        canvas.rectangle((x, y, w, h), tone, line_cm=0 if rng.random() < 0.4 else 0.15)
     return canvas

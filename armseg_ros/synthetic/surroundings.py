@@ -21,7 +21,7 @@ def station_floor(seed: int, density: float) -> tuple[npt.NDArray[np.float64], P
     rng = np.random.default_rng(seed)
     grid = Grid(2 * _HALF_CM[0], 2 * _HALF_CM[1], min(density, _MAX_DENSITY))
     canvas = Canvas(grid, hsv(rng.uniform(100, 130), rng.uniform(0, 140), rng.uniform(8, 55)))
-    canvas.shade(1 + 0.15 * clouds(rng, grid, 20, 4))
+    canvas.shade(1 + 0.15 * clouds(rng, grid, 20, octaves=4))
     _plates(rng, canvas)
     _bolts(rng, canvas)
     _litter(rng, canvas)
@@ -45,7 +45,9 @@ def _plates(rng: np.random.Generator, canvas: Canvas) -> None:
         size = rng.uniform(4, 60), rng.uniform(2, 40)
         color = hsv(rng.uniform(0, 180), rng.uniform(0, 120), rng.uniform(10, 95))
         canvas.rectangle(
-            x - size[0] / 2, y - size[1] / 2, *size, color, 0 if rng.random() < 0.5 else 0.4
+            (x - size[0] / 2, y - size[1] / 2, *size),
+            color,
+            line_cm=0 if rng.random() < 0.5 else 0.4,
         )
 
 
@@ -80,4 +82,4 @@ def _litter(rng: np.random.Generator, canvas: Canvas) -> None:
             )
         else:
             tape = hsv(float(rng.choice([28, 0, 108, 15])), 220, rng.uniform(80, 200))
-            canvas.rectangle(x, y, rng.uniform(5, 50), rng.uniform(1.5, 5), tape)
+            canvas.rectangle((x, y, rng.uniform(5, 50), rng.uniform(1.5, 5)), tape)

@@ -67,7 +67,7 @@ def _bottle(kind: str, seed: int, rng: np.random.Generator) -> Thing:
     def cap(canvas: Canvas, color: Color) -> None:
         if shoulder < 1:
             x, y = canvas.width * shoulder - 0.1, canvas.height * neck
-            canvas.rectangle(x, y, canvas.width - x, canvas.height - 2 * y, color)
+            canvas.rectangle((x, y, canvas.width - x, canvas.height - 2 * y), color)
 
     def both(canvas: Canvas, color: Color) -> None:
         body(canvas, color)
@@ -99,7 +99,7 @@ def _round(kind: str, seed: int, _rng: np.random.Generator) -> Thing:
         if kind == "jar":
             lid = surfaces.plastic_color(stream)
             radii = canvas.width * 0.49, canvas.height * 0.49
-            canvas.ellipse(_middle(canvas), radii, lid, 0, 0.1 * grid.width_cm)
+            canvas.ellipse(_middle(canvas), radii, lid, line_cm=0.1 * grid.width_cm)
         return canvas
 
     return Thing(kind, partial(drawn_outline, disc), paint)
@@ -117,7 +117,7 @@ def _lump(kind: str, seed: int, rng: np.random.Generator) -> Thing:
             spots.tolist(), radii.tolist(), angles.tolist(), strict=True
         ):
             axes = a * canvas.width, b * canvas.height
-            canvas.ellipse((x * canvas.width, y * canvas.height), axes, color, angle)
+            canvas.ellipse((x * canvas.width, y * canvas.height), axes, color, angle_deg=angle)
 
     def paint(grid: Grid) -> Canvas:
         stream = np.random.default_rng(seed)
@@ -160,7 +160,7 @@ def _tool(kind: str, seed: int, rng: np.random.Generator) -> Thing:
 
     def grip(canvas: Canvas, color: Color) -> None:
         w, h = canvas.width * neck, canvas.height * handle
-        canvas.rectangle(0.1, (canvas.height - h) / 2, w, h, color)
+        canvas.rectangle((0.1, (canvas.height - h) / 2, w, h), color)
         canvas.ellipse((0.1 + h / 2, canvas.height / 2), (h * 0.6, h * 0.6), color)
 
     def working_end(canvas: Canvas, color: Color) -> None:
@@ -201,7 +201,7 @@ def _sticks(kind: str, seed: int, rng: np.random.Generator) -> Thing:
     def all_of(canvas: Canvas, color: Color) -> None:
         for stick in range(count):
             one(canvas, stick, color)
-        canvas.rectangle(0, canvas.height * 0.22, canvas.width * 0.3, canvas.height * 0.56, color)
+        canvas.rectangle((0, canvas.height * 0.22, canvas.width * 0.3, canvas.height * 0.56), color)
 
     def paint(grid: Grid) -> Canvas:
         stream = np.random.default_rng(seed)
@@ -210,7 +210,9 @@ def _sticks(kind: str, seed: int, rng: np.random.Generator) -> Thing:
         for stick in range(count):
             one(canvas, stick, scale(wood, stream.uniform(0.75, 1.2)))
         handle = surfaces.plastic_color(stream)
-        canvas.rectangle(0, canvas.height * 0.22, canvas.width * 0.3, canvas.height * 0.56, handle)
+        canvas.rectangle(
+            (0, canvas.height * 0.22, canvas.width * 0.3, canvas.height * 0.56), handle
+        )
         return canvas
 
     return Thing(kind, partial(drawn_outline, all_of), paint)

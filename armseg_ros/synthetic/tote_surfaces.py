@@ -70,7 +70,7 @@ def _strip(
 def _skin(rng: np.random.Generator, tote: Tote, grid: Grid) -> Canvas:
     """Return scuffed plastic in the tote's colour."""
     canvas = Canvas(grid, tote.color)
-    canvas.shade(1 + 0.05 * clouds(rng, grid, 12, 4))
+    canvas.shade(1 + 0.05 * clouds(rng, grid, 12, octaves=4))
     for _ in range(int(grid.width_cm * grid.height_cm * rng.uniform(0.01, 0.06)) + 3):
         start = rng.uniform(0, grid.width_cm), rng.uniform(0, grid.height_cm)
         end = start[0] + rng.normal(0, 3), start[1] + rng.normal(0, 3)
@@ -81,7 +81,7 @@ def _skin(rng: np.random.Generator, tote: Tote, grid: Grid) -> Canvas:
 def _paint(
     rng: np.random.Generator, tote: Tote, canvas: Canvas, cover: FloatMap | None = None
 ) -> Paint:
-    bumps = slopes(clouds(rng, canvas.grid, 6, 3) * np.float32(0.09), canvas.grid.density)
+    bumps = slopes(clouds(rng, canvas.grid, 6, octaves=3) * np.float32(0.09), canvas.grid.density)
     gloss = 0.25 if tote.color_name == "yellow" else 0.15
     return Paint(canvas.floats(), gloss, 0.3, cover=cover, sparkle=bumps)
 
@@ -112,7 +112,9 @@ def _floor(rng: np.random.Generator, tote: Tote, density: float) -> Paint:
     elif kind < 0.75:  # raised panel
         inset = rng.uniform(2, 5)
         size = canvas.width - 2 * inset, canvas.height - 2 * inset
-        canvas.rectangle(inset, inset, *size, scale(tote.color, rng.uniform(0.6, 0.85)), 0.3)
+        canvas.rectangle(
+            (inset, inset, *size), scale(tote.color, rng.uniform(0.6, 0.85)), line_cm=0.3
+        )
     return _paint(rng, tote, canvas)
 
 
@@ -139,8 +141,8 @@ def _pockets(rng: np.random.Generator, tote: Tote, canvas: Canvas) -> None:
     top, bottom = canvas.height * 0.12, canvas.height * 0.34
     for share in (0.25, 0.5, 0.75):
         x = canvas.width * share
-        canvas.rectangle(x - half, top, 2 * half, bottom - top, scale(tote.color, dark))
-        canvas.rectangle(x - half, bottom - 0.2, 2 * half, 0.25, scale(tote.color, 1.2))
+        canvas.rectangle((x - half, top, 2 * half, bottom - top), scale(tote.color, dark))
+        canvas.rectangle((x - half, bottom - 0.2, 2 * half, 0.25), scale(tote.color, 1.2))
 
 
 def _buttresses(
@@ -184,7 +186,7 @@ def _rim(rng: np.random.Generator, tote: Tote, density: float) -> Paint:
     edge, w, h = tote.rim[0] - tote.mouth[0], canvas.width, canvas.height
     for _ in range(2):
         inset, tone = edge * rng.uniform(0.25, 0.8), scale(tote.color, rng.uniform(0.5, 1.3))
-        canvas.rectangle(inset, inset, w - 2 * inset, h - 2 * inset, tone, 0.25)
+        canvas.rectangle((inset, inset, w - 2 * inset, h - 2 * inset), tone, line_cm=0.25)
     for _ in range(int(rng.integers(8, 40))):
         size = rng.uniform(0.3, 1.4), rng.uniform(0.2, 0.6)
         lengthwise, far = rng.random() < 0.5, rng.random() < 0.5
@@ -192,7 +194,7 @@ def _rim(rng: np.random.Generator, tote: Tote, density: float) -> Paint:
         if not lengthwise:
             x, y, size = (w - edge / 2) if far else edge / 2, rng.uniform(0, h), (size[1], size[0])
         tone = scale(tote.color, rng.uniform(0.1, 0.6))
-        canvas.rectangle(x - size[0], y - size[1], 2 * size[0], 2 * size[1], tone)
+        canvas.rectangle((x - size[0], y - size[1], 2 * size[0], 2 * size[1]), tone)
     return _paint(rng, tote, canvas, _rim_cover(rng, tote, edge))
 
 
