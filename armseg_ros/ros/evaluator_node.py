@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluator node: measures a bag picture by picture, shows what it does, and ends.
+
+It reads the bag itself, so no picture is lost however slow the answers are. With ``live`` each one
+goes through a running segmenter node and is waited for; without, the model runs in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from armseg_ros.backends.base import open_backend
+from armseg_ros.data.source import open_source
+from armseg_ros.errors import ArmsegError, ConfigError
+from armseg_ros.evaluate.answer import Answerer, InProcess
+from armseg_ros.evaluate.live import connected_to_node
+from armseg_ros.evaluate.overlays import above
+from armseg_ros.evaluate.run import evaluate
+from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.evaluate.table_text import table_text
+from armseg_ros.models import default_model_path
+from armseg_ros.msg import InstanceArray
+from armseg_ros.overlay import draw_overlay
+from armseg_ros.ros import messages
+from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS
+from armseg_ros.types import Detections, Frame, Instances, StageTimes
+
+STARTED_BADLY = 2
+OVERLAY_SCALE = 0.5
+_DEFAULTS = EvaluateConfig()
+
+PARAMETERS: dict[str, tuple[Any, str]] = {
+    "source": ("", "bag, COCO folder or file, or folder of pictures"),
+    "run": ("", "run folder to write; it must be empty or new"),
+    "split": ("", "train, val or test, where the source holds several"),
+    "live": (False, "ask a running segmenter node instead of a model"),
+    "image_transport": ("raw", "live: what the node listens to, raw or compressed"),
+    "timeout_s": (10.0, "live: seconds to wait for an answer"),
+    "model": ("", "path of an ONNX model; empty takes the one that is shipped"),
+    "backend": ("auto", "inference engine"),
+    "threads": (0, "CPU threads of the engine; 0 leaves the choice to it"),
+    "score_threshold": (_DEFAULTS.score_threshold, "lowest score that is recorded"),
+    "iou_threshold": (_DEFAULTS.iou_threshold, "box overlap above which one is suppressed"),
+    "max_detections": (_DEFAULTS.max_detections, "most instances per picture"),
+    "operating_threshold": (
+        _DEFAULTS.operating_threshold,
+        "lowest score in overlays and in the counts of found and missed",
+    ),
+    "overlays": (_DEFAULTS.overlays, "most overlays to write"),
+    "limit": (_DEFAULTS.limit, "most pictures; 0 takes all"),
+    "publish": (True, "publish image, predictions and ground truth while it goes"),
+    "rate_hz": (0.0, "most pictures a second, for people to follow; 0 does not wait"),
+}
+
+
+class EvaluatorNode(Node):
+    """Publishes what the evaluation does; the evaluation itself is ``evaluate_with``."""
+
+    def __init__(self, **options: Any) -> None:
+        """Read the parameters.
+
+        Args:
+            **options: Of ``rclpy.node.Node``.
+
+        Raises:
+            rclpy.exceptions.ParameterException: A parameter is of another type.
+        """
+        super().__init__("evaluator", **options)
+        self.values = {
+            name: self.declare_parameter(
+                name, default, ParameterDescriptor(description=text, read_only=True)
+            ).value
+            for name, (default, text) in PARAMETERS.items()
+        }
+        self._image = self.create_publisher(Image, "~/image", PICTURE_QOS)
+        self._overlay = self.create_publisher(Image, "~/overlay", PICTURE_QOS)
+        self._truth_overlay = self.create_publisher(Image, "~/ground_truth_overlay", PICTURE_QOS)
+        self._predictions = self.create_publisher(InstanceArray, "~/predictions", RESULT_QOS)
+        self._truth = self.create_publisher(InstanceArray, "~/ground_truth", RESULT_QOS)
+        self._due = 0.0
+
+    def show(self, frame: Frame, detections: Detections, truth: Instances | None) -> None:
+        """Publish one answered picture, then hold the rate; pictures only for who looks."""
+        if not self.context.ok():
+            return
+        if self.values["publish"]:
+            header = Header(stamp=messages.time_message(frame.stamp_ns), frame_id=frame.frame_id)
+            shown = above(detections, self.values["operating_threshold"])
+            self._publish_instances(self._predictions, frame, shown, header)
+            if self._image.get_subscription_count():
+                self._image.publish(messages.image_to_message(frame.image, "bgr8", header))
+            self._draw(self._overlay, frame, shown, header)
+            if truth is not None:
+                self._publish_instances(self._truth, frame, truth, header)
+                self._draw(self._truth_overlay, frame, truth, header)
+        if self.values["rate_hz"] > 0:
+            time.sleep(max(0.0, self._due - time.monotonic()))
+            self._due = time.monotonic() + 1.0 / self.values["rate_hz"]
+
+    def _publish_instances(
+        self, publisher: Any, frame: Frame, instances: Instances, header: Header
+    ) -> None:
+        message = messages.instance_array(instances, header, frame.hw)
+        message.sample_id = frame.sample_id
+        message.times = messages.times_to_message(StageTimes())
+        publisher.publish(message)
+
+    def _draw(self, publisher: Any, frame: Frame, instances: Instances, header: Header) -> None:
+        if publisher.get_subscription_count():
+            picture = draw_overlay(frame.image, instances, OVERLAY_SCALE)
+            publisher.publish(messages.image_to_message(picture, "bgr8", header))
+
+
+def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
+    """Run the evaluation that a node's parameters ask for.
+
+    Returns:
+        Whether it went through to the end.
+
+    Raises:
+        ArmsegError: A parameter, the source or the model is at fault.
+    """
+    values = node.values
+    for name in ("source", "run"):
+        if not values[name]:
+            raise ConfigError(f"parameter {name} is empty: {PARAMETERS[name][1]}")
+    names = EvaluateConfig.__slots__
+    config = EvaluateConfig(**{name: values[name] for name in names})
+    source = open_source(Path(values["source"]).expanduser(), values["split"] or None)
+    folder = Path(values["run"]).expanduser()
+    with _answerer(values, config) as answerer:
+        summary = evaluate(
+            source,
+            answerer,
+            config,
+            folder,
+            stop=lambda: stop.is_set() or not node.context.ok(),
+            observe=node.show,
+        )
+    for line in filter(None, table_text(summary).splitlines()):
+        node.get_logger().info(line)
+    complete = bool(summary["complete"])
+    node.get_logger().info(f"{folder} {'is complete' if complete else 'is incomplete: stopped'}")
+    return complete
+
+
+@contextlib.contextmanager
+def _answerer(values: dict[str, Any], config: EvaluateConfig) -> Iterator[Answerer]:
+    if values["live"]:
+        transport = values["image_transport"]
+        if transport not in ("raw", "compressed"):
+            raise ConfigError(f"image_transport is {transport!r}, but must be raw or compressed")
+        with connected_to_node(transport, values["timeout_s"]) as live:
+            yield live
+        return
+    model = Path(values["model"]).expanduser() if values["model"] else default_model_path()
+    backend = open_backend(model, values["backend"], values["threads"])
+    try:
+        yield InProcess(backend, config.segmenter())
+    finally:
+        backend.close()
+
+
+def main(arguments: Sequence[str] | None, stop: threading.Event) -> int:
+    """Run the node until the evaluation is done or rclpy is shut down.
+
+    Args:
+        arguments: Command line with ROS arguments; None takes the process's own.
+        stop: Set once a signal came, which may be before rclpy was there to see it.
+
+    Returns:
+        0; 2 when the evaluation cannot be made (said in one sentence).
+    """
+    logger = rclpy.logging.get_logger("evaluator")
+    try:
+        rclpy.init(args=None if arguments is None else list(arguments))
+        node = EvaluatorNode()
+    except (ArmsegError, ParameterException) as error:
+        logger.fatal(str(error))
+        rclpy.try_shutdown()
+        return STARTED_BADLY
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=_spin, args=(executor,), name="evaluator", daemon=True)
+    thread.start()
+    try:
+        evaluate_with(node, stop)
+    except ArmsegError as error:
+        logger.fatal(str(error))
+        return STARTED_BADLY
+    finally:
+        rclpy.try_shutdown()
+        thread.join()
+        executor.shutdown()
+    return 0
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
