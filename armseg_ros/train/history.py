@@ -41,8 +41,8 @@ class History:
         """Append a row; columns that it lacks stay empty."""
         self.rows.append(row)
 
-    def write(self) -> None:
-        """Write the table and the curves.
+    def write_table(self) -> None:
+        """Write ``log.csv``.
 
         Raises:
             DataError: The disk is full or the folder cannot be written.
@@ -53,6 +53,13 @@ class History:
         for row in self.rows:
             writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
         write_atomic(self._csv, lambda file: file.write(text.getvalue().encode()))
+
+    def draw(self) -> None:
+        """Write ``curves.png``.
+
+        Raises:
+            DataError: As ``write_table``.
+        """
         _draw(self.rows, self._png)
 
 

@@ -155,6 +155,7 @@ class Trainer:
                 meter.add(self._train_step(next(batches), progress))
                 if self.step % REPORT_STEPS == 0:
                     history.add(self._row(progress, meter.take()))
+                    history.write_table()
                 bar.n = round(progress * 100, 1)
                 bar.set_postfix_str(f"step {self.step}", refresh=False)
                 bar.update(0)
@@ -205,7 +206,8 @@ class Trainer:
         best = metrics["object_ap"] > self._best
         self._best = max(self._best, metrics["object_ap"])
         self._save(best)
-        history.write()
+        history.write_table()
+        history.draw()
         log.info(
             "step %d, %.1f min: Object AP %.3f AP50 %.3f, Tote AP %.3f AP50 %.3f",
             *(self.step, row["minutes"]),
