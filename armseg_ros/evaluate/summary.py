@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
 
+import cv2
 import numpy as np
 
 from armseg_ros.data.source import Source
@@ -24,7 +25,7 @@ from armseg_ros.types import CLASS_NAMES
 
 FORMAT_VERSION = 1
 PERCENTILES = (50, 90, 99)
-_PACKAGES = ("numpy", "opencv-python-headless", "onnxruntime", "pycocotools")
+_PACKAGES = ("armseg_ros", "numpy", "onnxruntime", "pycocotools")
 
 
 @dataclass(slots=True)
@@ -122,8 +123,8 @@ def data_of(source: Source, content_sha256: str) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """List the versions of what can move the figures."""
-    out = {}
-    for package in ("armseg_ros", *_PACKAGES):
+    out = {"opencv": cv2.__version__}
+    for package in _PACKAGES:
         try:
             out[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

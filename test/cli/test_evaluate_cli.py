@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""armseg evaluate, through the command itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import totes
+from networks import write_network
+
+from armseg_ros.cli.main import main
+from armseg_ros.data.bag import write_bag_from_coco
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(write_network(tmp_path / "tiny.onnx"))
+
+
+def test_a_bag_and_the_folder_it_came_from(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = totes.write_coco(tmp_path / "coco")
+    write_bag_from_coco(folder, "test", tmp_path / "bag")
+    summaries = []
+    for source in ("bag", "coco"):
+        run = tmp_path / f"run_{source}"
+        assert main(["evaluate", str(tmp_path / source), "--model", model, "-o", str(run)]) == 0
+        summaries.append(json.loads((run / "summary.json").read_text()))
+    table = capsys.readouterr().out.splitlines()
+    assert table[1].startswith("Object mask")
+    first, second = summaries
+    for summary in summaries:
+        del summary["times"], summary["data"]["name"], summary["data"]["kind"]
+    assert first == second
+    assert first["model"]["backend"] == "onnxruntime-cpu"
+
+
+def test_options_reach_the_run(tmp_path: Path, model: str) -> None:
+    totes.write_coco(tmp_path / "coco", "val", count=3)
+    totes.write_coco(tmp_path / "coco", "test", count=2)
+    arguments = ["evaluate", str(tmp_path / "coco"), "--model", model, "-o", str(tmp_path / "run")]
+    arguments += ["--split", "val", "--limit", "2", "--score-threshold", "0.95", "--overlays", "1"]
+    assert main(arguments) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["data"]["split"] == "val"
+    assert summary["frames"]["total"] == 2
+    assert summary["settings"]["score_threshold"] == 0.95
+    assert json.loads((tmp_path / "run/predictions.json").read_text()) == []
+    assert len(list((tmp_path / "run/overlays").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        (["gone"], "gone: no such bag, COCO folder or folder of pictures"),
+        (["coco", "--split", "train"], "expected train.json, found test"),
+        (["coco", "--score-threshold", "2"], "score_threshold is 2.0, but must lie in 0.0 to 1.0"),
+        (["coco", "--live"], "leave out --model"),
+    ],
+)
+def test_mistakes_are_one_line(
+    tmp_path: Path,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    extra: list[str],
+    sentence: str,
+) -> None:
+    totes.write_coco(tmp_path / "coco")
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", *extra, "--model", model, "-o", "run"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""armseg segment on files and folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from networks import write_network
+from pycocotools import mask as coco_mask
+
+from armseg_ros.cli.main import main
+
+
+def picture(path: Path, hw: tuple[int, int] = (128, 128)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((*hw, 3), np.uint8))
+    return path
+
+
+def test_pictures_in_source_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "in/a/1.jpg")
+    one = picture(tmp_path / "two.png")
+    model, out = write_network(tmp_path / "tiny.onnx"), tmp_path / "out"
+    arguments = ["segment", str(tmp_path / "in"), str(one), "--model", str(model), "-o", str(out)]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"{out}: 2 of 2 pictures segmented\n"
+    predictions = json.loads((out / "predictions.json").read_text())
+    assert [p["image_id"] for p in predictions] == ["a/1.jpg", "two.png"]
+    for prediction in predictions:
+        assert prediction["category_id"] == 2
+        assert prediction["score"] == pytest.approx(0.9)
+        assert prediction["bbox"] == pytest.approx([48, 36, 32, 24])  # twice the network's pixels
+        assert prediction["segmentation"]["size"] == [128, 128]
+        assert coco_mask.area(prediction["segmentation"]) == 32 * 24
+    assert [p.name for p in sorted((out / "overlays").iterdir())] == [
+        "00001_a_1.jpg", "00002_two.jpg",
+    ]  # fmt: skip
+
+
+def test_a_threshold_above_the_score(tmp_path: Path) -> None:
+    one, model = picture(tmp_path / "1.png"), write_network(tmp_path / "tiny.onnx")
+    arguments = ["segment", str(one), "--model", str(model), "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--score-threshold", "0.95"]) == 0
+    assert json.loads((tmp_path / "out/predictions.json").read_text()) == []
+
+
+def test_a_bad_picture_is_named_and_the_rest_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    good = picture(tmp_path / "in/2.jpg")
+    (tmp_path / "in/1.jpg").write_bytes(good.read_bytes()[:-30])
+    model = write_network(tmp_path / "tiny.onnx")
+    arguments = ["segment", str(tmp_path / "in"), "--model", str(model)]
+    assert main([*arguments, "-o", str(tmp_path / "out")]) == 1
+    assert "1 of 2 pictures segmented" in capsys.readouterr().out
+    assert "1.jpg is cut short" in caplog.text
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_network(tmp_path / "tiny.onnx")
+    gone = str(tmp_path / "gone.jpg")
+    assert main(["segment", gone, "--model", str(model), "-o", str(tmp_path / "out")]) == 2
+    assert "gone.jpg: no such picture or folder" in capsys.readouterr().err
+    one = str(picture(tmp_path / "1.png"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/predictions.json").write_text("mine")
+    assert main(["segment", one, "--model", str(model), "-o", str(tmp_path / "out")]) == 2
+    assert "predictions.json exists already" in capsys.readouterr().err
+    assert (tmp_path / "out/predictions.json").read_text() == "mine"

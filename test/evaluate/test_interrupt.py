@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals to a real evaluation: what was answered is kept and says that it is a part."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from networks import write_network
+
+from armseg_ros.evaluate.interrupt import StopRequest, stop_on_signal
+
+ROOT = Path(__file__).parents[2]
+PICTURES = 3000
+
+
+def start(tmp_path: Path) -> subprocess.Popen[str]:
+    """Start ``armseg evaluate`` on more pictures than it can answer before the signal."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "0.jpg"), np.zeros((64, 64, 3), np.uint8))
+    for number in range(1, PICTURES):
+        os.link(folder / "0.jpg", folder / f"{number}.jpg")
+    model = write_network(tmp_path / "tiny.onnx")
+    command = [
+        *(sys.executable, "-m", "armseg_ros.cli.main", "evaluate", str(folder)),
+        *("--model", str(model), "--overlays", "0", "-o", str(tmp_path / "run")),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def wait_for_answers(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not path.is_file() or path.stat().st_size < 500:
+        assert time.monotonic() < end, "the evaluation does not start"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_is_there(tmp_path: Path, number: signal.Signals) -> None:
+    process, run = start(tmp_path), tmp_path / "run"
+    try:
+        wait_for_answers(run / "predictions.json")
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    summary = json.loads((run / "summary.json").read_text())
+    answered = summary["frames"]["answered"]
+    assert summary["complete"] is False
+    assert 0 < answered < PICTURES
+    assert len(json.loads((run / "predictions.json").read_text())) == answered
+    assert pq.read_table(run / "samples.parquet").num_rows == answered
+    assert f"stopped after {answered} of {PICTURES} pictures" in errors
+    assert "Traceback" not in errors
+    assert f"{answered} of {PICTURES} pictures answered" in out
+
+
+def test_the_second_signal_interrupts_at_once() -> None:
+    request = StopRequest()
+    request.handle(signal.SIGINT, None)
+    assert request()
+    with pytest.raises(KeyboardInterrupt):
+        request.handle(signal.SIGINT, None)
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signal() as request:
+        assert not request()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request()
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lock-step with a node, with a client that plays the node."""
+
+from __future__ import annotations
+
+import logging
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import totes
+
+from armseg_ros.data.folder import CocoSource
+from armseg_ros.errors import BackendError
+from armseg_ros.evaluate.answer import NoAnswerError
+from armseg_ros.evaluate.live import Live, Transport
+from armseg_ros.evaluate.run import evaluate
+from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.evaluate.table_text import table_text
+from armseg_ros.types import Frame, StageTimes
+
+Reply = namedtuple("Reply", "detections times backend model_id round_trip_ms")
+
+
+class SilentError(Exception):
+    """No answer."""
+
+
+class Client:
+    """Answers every picture but those whose turn is in ``silent``."""
+
+    def __init__(self, silent: tuple[int, ...] = (), class_id: int = 0) -> None:
+        self.connected = True
+        self.model_id = "tiny@1"
+        self.asked: list[Any] = []
+        self.waited: list[float] = []
+        self._silent, self._class_id = silent, class_id
+
+    def wait_for_segmenter(self, timeout_s: float) -> None:
+        self.waited.append(timeout_s)
+        raise SilentError("no segmenter")
+
+    def ask_image(self, image: np.ndarray, timeout_s: float) -> Reply:
+        return self._reply(image, timeout_s)
+
+    def ask_encoded(self, encoded: bytes, image_format: str, timeout_s: float) -> Reply:
+        return self._reply((encoded, image_format), timeout_s)
+
+    def _reply(self, what: Any, timeout_s: float) -> Reply:
+        self.asked.append(what)
+        if len(self.asked) in self._silent:
+            raise SilentError(f"no answer within {timeout_s:g} s")
+        found = totes.detections([totes.box_mask(2, 2, 60, 44)], [self._class_id], [0.9])
+        return Reply(found, StageTimes(decode=3.0, total=9.0), "onnx", self.model_id, 12.5)
+
+
+def live(client: Client, transport: Transport = "raw") -> Live:
+    return Live(client, transport, 2.0, SilentError)
+
+
+FRAME = Frame(np.zeros((6, 8, 3), np.uint8))
+
+
+def test_times_are_those_of_the_node() -> None:
+    answer = live(Client()).answer(FRAME, bytes, 500.0)
+    assert (answer.times.decode, answer.times.total, answer.round_trip_ms) == (3.0, 9.0, 12.5)
+
+
+def test_compressed_pictures_go_as_they_are() -> None:
+    client, encoded = Client(), bytes(cv2.imencode(".jpg", FRAME.image)[1])
+    live(client, "compressed").answer(FRAME, lambda: encoded, 0.0)
+    assert client.asked == [(encoded, "jpeg")]
+
+
+def test_raw_recordings_go_as_png() -> None:
+    client = Client()
+    live(client, "compressed").answer(FRAME, FRAME.image.tobytes, 0.0)
+    encoded, image_format = client.asked[0]
+    assert image_format == "png"
+    assert cv2.imdecode(np.frombuffer(encoded, np.uint8), 1).shape == (6, 8, 3)
+
+
+def test_a_node_that_is_gone_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client()
+    client.connected = False
+    with pytest.raises(NoAnswerError, match="no segmenter"):
+        live(client).answer(FRAME, bytes, 0.0)
+    assert client.waited == [2.0]
+    assert "the segmenter is gone; waiting 2 s" in caplog.text
+
+
+def test_another_model_halfway_is_an_error() -> None:
+    client = Client()
+    answerer = live(client)
+    answerer.answer(FRAME, bytes, 0.0)
+    client.model_id = "tiny@2"
+    with pytest.raises(BackendError, match="changed its model from tiny@1 to tiny@2"):
+        answerer.answer(FRAME, bytes, 0.0)
+
+
+def test_a_class_beyond_ours_is_an_error() -> None:
+    with pytest.raises(BackendError, match="class 7, known are 0 to 1"):
+        live(Client(class_id=7)).answer(FRAME, bytes, 0.0)
+
+
+def test_silence_is_counted_and_the_run_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = CocoSource(totes.write_coco(tmp_path / "coco"))
+    with caplog.at_level(logging.WARNING):
+        summary = evaluate(
+            source, live(Client(silent=(2,), class_id=1)), EvaluateConfig(), tmp_path / "run"
+        )
+    assert summary["frames"]["dropped"] == 1
+    assert summary["frames"]["answered"] == 3
+    assert "cell_1/001.jpg dropped: no answer within 2 s" in caplog.text
+    assert summary["model"] == {"model_id": "tiny@1", "sha256": None, "backend": "onnx"}
+    assert summary["settings"]["mode"] == "live"
+    assert summary["settings"]["score_threshold"] is None
+    assert summary["settings"]["thresholds_of"] == "the node"
+    assert summary["accuracy"]["mask"]["Tote"]["ap"] == pytest.approx(1, abs=1e-9)
+    assert summary["times"]["latency_ms"]["round_trip"]["p50"] == 12.5
+    assert "the node's own score threshold" in table_text(summary)
+
+
+def test_nobody_answered_at_all(tmp_path: Path) -> None:
+    source = CocoSource(totes.write_coco(tmp_path / "coco"))
+    summary = evaluate(
+        source, live(Client(silent=(1, 2, 3, 4))), EvaluateConfig(), tmp_path / "run"
+    )
+    assert summary["model"]["model_id"] == "unknown"
+    assert summary["accuracy"] is None
+    assert "4 dropped" in table_text(summary)
