@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from armseg_ros.errors import ConfigError
+
 HELP = "turn a training run or checkpoint into ONNX"
 
 
@@ -23,9 +25,13 @@ def run(args: argparse.Namespace) -> int:
 
     import numpy as np
 
-    from armseg_ros.train import export
-    from armseg_ros.train.settings import SizeStage
-
+    try:
+        from armseg_ros.train import export
+        from armseg_ros.train.settings import SizeStage
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"export needs {error.name}, which is not installed: pip install 'armseg_ros[train]'"
+        ) from error
     log = logging.getLogger(__name__)
     size = SizeStage.parse(args.size)
     hw = (size.height, size.width)

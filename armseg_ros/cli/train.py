@@ -64,8 +64,12 @@ def run(args: argparse.Namespace) -> int:
     """Train and return 0."""
     import logging
 
-    from armseg_ros.train import loop, settings
-
+    try:
+        from armseg_ros.train import loop, settings
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"training needs {error.name}, which is not installed: pip install 'armseg_ros[train]'"
+        ) from error
     mapping: dict[str, Any] = {}
     if args.resume:
         mapping = settings.read_settings(args.resume / "config.yaml")

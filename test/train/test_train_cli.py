@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs train and export, from the command line on."""
+
+import sys
+
+import pytest
+import torch
+
+from armseg_ros.cli.main import main
+from armseg_ros.train import checkpoint
+from armseg_ros.train.model import YoloV5Seg
+
+
+def test_train_resume_export(totes, tmp_path):
+    run, model = tmp_path / "run", tmp_path / "m.onnx"
+    fixed = ["--size", "64x96", "--checks", "1", "--val-limit", "1", "--threads", "1"]
+    start = ["train", str(totes), "-o", str(run), "--steps", "1", "--batch-size", "1", *fixed]
+    assert main([*start, "--set", "augment.mosaic=0.5", "ema_decay=0.5"]) == 0
+    assert "mosaic: 0.5" in (run / "config.yaml").read_text()
+    assert main(["train", "--resume", str(run), "--steps", "2"]) == 0
+    assert checkpoint.load(run / "last.pt")["step"] == 2
+    assert main(["export", str(run), "-o", str(model), "--size", "64x96", "--half"]) == 0
+    assert model.stat().st_size < 16_000_000
+
+
+def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
+    torch.save({"model": torch.nn.Conv2d(1, 1, 1)}, tmp_path / "pickled.pt")
+    checkpoint.save(tmp_path / "narrow.pt", YoloV5Seg(2, width=0.25).state_dict())
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "last.pt").touch()
+    output = ["-o", str(tmp_path / "run")]
+    for words, arguments in (
+        ("no training data", output),
+        ("nowhere", ["nowhere", *output]),
+        ("such as 448x512@0.3", [str(totes), *output, "--size", "big"]),
+        ("--resume", [str(totes), "-o", str(tmp_path / "used")]),
+        ("config.yaml", ["--resume", str(tmp_path)]),
+        (
+            "not a plain state dict",
+            [str(totes), *output, "--weights", str(tmp_path / "pickled.pt")],
+        ),
+        ("another network", [str(totes), *output, "--weights", str(tmp_path / "narrow.pt")]),
+        ("KEY=VALUE", [str(totes), *output, "--set", "mosaic"]),
+        ("'mosaik'", [str(totes), *output, "--set", "augment.mosaik=1"]),
+    ):
+        assert main(["train", *arguments]) == 2, words
+        message = capsys.readouterr().err.strip().splitlines()[-1]
+        assert message.startswith("armseg train: ")
+        assert words in message
+    assert main(["export", str(tmp_path / "none.pt"), "-o", str(tmp_path / "m.onnx")]) == 2
+    assert "none.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["train", "export"])
+def test_without_pytorch_the_extra_is_named(verb, tmp_path, monkeypatch, capsys):
+    for name in [n for n in sys.modules if n.startswith("armseg_ros.train")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert main([verb, str(tmp_path), "-o", str(tmp_path / "x")]) == 2
+    assert "pip install 'armseg_ros[train]'" in capsys.readouterr().err
