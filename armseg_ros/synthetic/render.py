@@ -70,25 +70,19 @@ def render_tote(seed: int, index: int, size: tuple[int, int] = (2448, 2048)) -> 
     image = expose(shade(raster, light), raster.edges(), sensor)
     ids, kept = label_instances(raster.ids, raster.silhouette_px)
     goods = [scene.placed[number - FIRST_OBJECT_ID] for number in kept]
-    attributes = _attributes(scene, goods, ids)
-    attributes |= {
+    taken: dict[str, str | int | float] = {
         "seed": seed,
         "index": index,
         "exposure": round(sensor.exposure, 3),
         "lamps": len(light.lamps),
     }
-    areas = np.bincount(ids.ravel(), minlength=len(kept) + FIRST_OBJECT_ID)[FIRST_OBJECT_ID:]
-    shares = (
-        min(1.0, int(area) / max(1, raster.silhouette_px[number]))
-        for area, number in zip(areas, kept, strict=True)
-    )
     return ToteImage(
         image,
         ids,
         families=tuple(good.product.family for good in goods),
         products=tuple(good.product_number for good in goods),
-        visible_fracs=tuple(round(share, 4) for share in shares),
-        attributes=attributes,
+        visible_fracs=_visible_fracs(ids, [raster.silhouette_px[number] for number in kept]),
+        attributes=_attributes(scene, goods, ids) | taken,
     )
 
 
@@ -137,6 +131,13 @@ def _draw_box(raster: Raster, placed: Placed, look: tuple[BoxPaint, float], numb
         if outward @ (raster.camera.position - middle) > 0:
             raster.draw(quad, face, number, BOX_LIFT_CM)
     raster.draw(upper, paint.top, number, BOX_LIFT_CM)
+
+
+def _visible_fracs(ids: npt.NDArray[np.uint8], silhouettes_px: list[int]) -> tuple[float, ...]:
+    """Return how much of each object's silhouette is seen; specks given to it count as well."""
+    areas = np.bincount(ids.ravel(), minlength=len(silhouettes_px) + FIRST_OBJECT_ID)
+    shares = zip(areas[FIRST_OBJECT_ID:].tolist(), silhouettes_px, strict=True)
+    return tuple(round(min(1.0, area / max(1, whole)), 4) for area, whole in shares)
 
 
 def _attributes(

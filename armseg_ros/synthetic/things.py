@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from armseg_ros.synthetic import art, surfaces
-from armseg_ros.synthetic.canvas import Canvas, Color
+from armseg_ros.synthetic.canvas import Canvas, Color, Point
 from armseg_ros.synthetic.grid import FloatMap, Grid
 from armseg_ros.synthetic.labels import add_sticker
 from armseg_ros.synthetic.palette import BLACK, hsv, scale
@@ -43,26 +43,14 @@ def drawn_outline(draw: Callable[[Canvas, Color], None], grid: Grid) -> FloatMap
 
 
 def _bottle(kind: str, seed: int, rng: np.random.Generator) -> Thing:
+    """A body with a printed sleeve and a cap of another colour; a tube has no cap."""
     shoulder = rng.uniform(0.62, 0.85) if kind == "bottle" else 1.0
     neck, corner = rng.uniform(0.15, 0.38), rng.uniform(0.05, 0.25)
     has_label = bool(rng.random() < 0.8)
 
     def body(canvas: Canvas, color: Color) -> None:
         w, h = canvas.width * shoulder, canvas.height
-        cut = min(corner * h, 0.3 * w)
-        canvas.polygon(
-            [
-                (cut, 0),
-                (w - cut, 0),
-                (w, cut),
-                (w, h - cut),
-                (w - cut, h),
-                (cut, h),
-                (0, h - cut),
-                (0, cut),
-            ],
-            color,
-        )
+        canvas.polygon(_clipped(w, h, min(corner * h, 0.3 * w)), color)
 
     def cap(canvas: Canvas, color: Color) -> None:
         if shoulder < 1:
@@ -216,6 +204,12 @@ def _sticks(kind: str, seed: int, rng: np.random.Generator) -> Thing:
         return canvas
 
     return Thing(kind, partial(drawn_outline, all_of), paint)
+
+
+def _clipped(w: float, h: float, cut: float) -> list[Point]:
+    """Return a w x h rectangle whose corners are cut off."""
+    upper: list[Point] = [(cut, 0.0), (w - cut, 0.0), (w, cut), (w, h - cut)]
+    return [*upper, (w - cut, h), (cut, h), (0.0, h - cut), (0.0, cut)]
 
 
 def _middle(canvas: Canvas) -> tuple[float, float]:
