@@ -11,8 +11,8 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet
 TORCH := torch==2.13.0
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
-INSTALLED_FROM := setup.py pyproject.toml package.xml CMakeLists.txt \
-	$(wildcard cmake/* msg/*.msg launch/* config/*)
+BUILD_TOOLS := 'setuptools>=77,<80' wheel 'cmake>=3.20' ninja
+COMPILED_FROM := package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg launch/* config/*)
 
 # A sourced ROS installation or another environment must not leak into this one.
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
@@ -21,14 +21,20 @@ unexport COLCON_PREFIX_PATH ROS_DISTRO _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_EN
 .PHONY: venv venv-test test lint types pytest demo clean
 .DELETE_ON_ERROR:
 
-venv: $(VENV)/installed
-venv-test: $(VENV)/installed-test
+venv: $(VENV)/package
+venv-test: $(VENV)/test-tools $(VENV)/package
 
 $(RUN):
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(INSTALLED_FROM) | $(RUN)
-	$(PIP) install .
+# Building in the environment itself saves a second copy of the ROS wheels for each build.
+$(VENV)/build-tools: setup.py pyproject.toml | $(RUN)
+	$(PIP) install $(BUILD_TOOLS)
+	$(RUN) setup.py print_build_requirements | xargs $(PIP) install
+	touch $@
+
+$(VENV)/package: $(VENV)/build-tools $(COMPILED_FROM)
+	$(PIP) install --no-build-isolation .
 	touch $@
 
 # Plain torch from PyPI brings gigabytes of CUDA: a CPU build that pip's own configuration finds
@@ -38,9 +44,9 @@ $(VENV)/torch: | $(RUN)
 		$(PIP) install --extra-index-url $(TORCH_CPU_INDEX) "$(TORCH)"
 	touch $@
 
-$(VENV)/installed-test: $(INSTALLED_FROM) $(VENV)/torch | $(RUN)
-	$(PIP) install ".[train,dev]"
-	touch $(VENV)/installed $@
+$(VENV)/test-tools: pyproject.toml $(VENV)/torch $(VENV)/package
+	$(PIP) install "armseg_ros[train,dev]"  # already there: this adds what the extras name
+	touch $@
 
 test: lint types pytest
 

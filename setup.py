@@ -167,6 +167,8 @@ def run_cmake(build_dir: Path, installed: Path) -> None:
     environment |= {"AMENT_PREFIX_PATH": str(prefix), "CMAKE_PREFIX_PATH": str(prefix)}
     libraries = [str(prefix / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
     environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, libraries))
+    # Without build isolation pip leaves PATH alone, and cmake may be in this environment only.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     configure = [
         *("cmake", "-G", "Ninja", "-S", str(HERE), "-B", str(build_dir)),
         "-DCMAKE_BUILD_TYPE=Release",
@@ -180,14 +182,14 @@ def run_cmake(build_dir: Path, installed: Path) -> None:
 
 
 def write_node_scripts(folder: Path) -> None:
-    """Make lib/armseg_ros/NODE call bin/armseg_NODE, which knows its environment's Python.
+    """Make lib/armseg_ros/NAME call bin/armseg_NAME, which knows its environment's Python.
 
     What CMake wrote asks PATH for python3, and that is another one where the environment is not
     activated.
     """
     for script in folder.iterdir():
-        target = f'"$(dirname "$0")/../../bin/armseg_{script.name}"'
-        script.write_text(f'#!/bin/sh\nexec {target} "$@"\n')
+        command = "armseg" if script.name == "armseg" else f"armseg_{script.name}"
+        script.write_text(f'#!/bin/sh\nexec "$(dirname "$0")/../../bin/{command}" "$@"\n')
 
 
 def data_files(installed: Path) -> list[tuple[str, list[str]]]:
@@ -215,9 +217,13 @@ class BinaryDistribution(Distribution):
 
 
 distribution = ros_distribution()
+if sys.argv[1:] == ["print_build_requirements"]:  # for pip install --no-build-isolation
+    print("\n".join(build_requirements(distribution)))
+    sys.exit()
 setup(
     version=ET.parse(HERE / "package.xml").findtext("version"),
     packages=[NAME],
+    include_package_data=False,  # build_ros copies all there is
     setup_requires=build_requirements(distribution),
     install_requires=CORE_REQUIREMENTS + ros_requirements(distribution),
     distclass=BinaryDistribution,

@@ -17,5 +17,17 @@ function(_armseg_drop_missing_includes)
   endforeach()
 endfunction()
 
+# CMake also refuses to export include folders inside the source tree, which is where those of
+# NumPy are when .venv lies there: they matter to this build alone.
+function(_armseg_hide_source_includes)
+  set(target ${PROJECT_NAME}__rosidl_generator_py)
+  if(TARGET ${target})
+    get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    list(TRANSFORM folders REPLACE "^(${CMAKE_CURRENT_SOURCE_DIR}/.*)$" "$<BUILD_INTERFACE:\\1>")
+    set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${folders}")
+  endif()
+endfunction()
+
 # Targets of the packages that rosidl_generate_interfaces() finds exist only at the end.
 cmake_language(DEFER CALL _armseg_drop_missing_includes)
+cmake_language(DEFER CALL _armseg_hide_source_includes)

@@ -25,6 +25,7 @@ from armseg_ros.types import Detections, StageTimes, Uint8Array
 
 IMAGE_DEPTH = 5
 POLL_S = 0.05
+SETTLE_S = 0.2  # the node may learn of us a moment after we learned of it
 
 
 class NoAnswerError(DataError):
@@ -155,6 +156,7 @@ class LiveSegmenterClient:
                     "check image_transport, topics and ROS_DOMAIN_ID"
                 )
             time.sleep(POLL_S)
+        time.sleep(SETTLE_S)
 
     def ask_image(self, image: Uint8Array, timeout_s: float = 10.0) -> LiveAnswer:
         """Send an (H, W, 3) uint8 BGR image and wait for its instances.

@@ -24,6 +24,18 @@ def run_segmenter(arguments: list[str] | None = None) -> int:
     return main(arguments, stop)
 
 
+def run_evaluator(arguments: list[str] | None = None) -> int:
+    """Run the evaluator node until the evaluation is done or a signal ends it.
+
+    Returns:
+        0, or 2 when the evaluation cannot be made (said in one sentence).
+    """
+    stop = stop_on_signals()
+    from armseg_ros.ros.evaluator_node import main
+
+    return main(arguments, stop)
+
+
 def stop_on_signals() -> threading.Event:
     """Make SIGINT and SIGTERM set an event instead of raising.
 
