@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -101,7 +102,8 @@ def _rendered(journal: Journal, indices: list[int], workers: int) -> Iterator[En
     try:
         waiting: deque[Future[Entry]] = deque()
         for index in indices:
-            waiting.append(pool.submit(_render_one, journal.folder, journal.recipe, index))
+            with _children_leave_interrupts():  # submitting starts workers as they are needed
+                waiting.append(pool.submit(_render_one, journal.folder, journal.recipe, index))
             if len(waiting) > 2 * workers:  # enough to keep all busy, few to wait for at the end
                 yield waiting.popleft().result()
         while waiting:
@@ -115,8 +117,20 @@ def _rendered(journal: Journal, indices: list[int], workers: int) -> Iterator[En
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _children_leave_interrupts() -> Iterator[None]:
+    """Start processes that leave Ctrl-C to the parent, from their first instruction on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is ignored is inherited
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)
 
 
