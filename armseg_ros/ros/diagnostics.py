@@ -56,7 +56,6 @@ class Statistics:
     _received: int = 0
     _answered: int = 0
     _dropped: Counter[str] = field(default_factory=Counter)
-    _dropped_since_answer: int = 0
     _arrivals: deque[float] = field(default_factory=deque)
     _answers: deque[float] = field(default_factory=deque)
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
@@ -79,19 +78,16 @@ class Statistics:
         """
         with self._lock:
             self._dropped[reason] += 1
-            self._dropped_since_answer += 1
             if error:
                 self._last_error, self._last_error_at = error, time.monotonic()
 
-    def answer(self, latency_ms: float) -> int:
-        """Count an answer; returns how many images were dropped since the one before."""
+    def answer(self, latency_ms: float) -> None:
+        """Count an answer, and the time from the arrival of its image."""
         with self._lock:
             self._answered += 1
             self._latencies.append(latency_ms)
             self._answers.append(time.monotonic())
             _forget_old(self._answers)
-            dropped, self._dropped_since_answer = self._dropped_since_answer, 0
-            return dropped
 
     def snapshot(self) -> Snapshot:
         """Return what is known now."""

@@ -15,6 +15,7 @@ class NewestSlot(Generic[Item]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._item: Item | None = None
+        self._replaced = 0
         self._closed = False
 
     def put(self, item: Item) -> bool:
@@ -27,16 +28,25 @@ class NewestSlot(Generic[Item]):
             if self._closed:
                 return True
             replaced = self._item is not None
+            self._replaced += replaced
             self._item = item
             self._changed.notify()
             return replaced
 
-    def take(self) -> Item | None:
-        """Wait for an item and remove it; None once the slot is closed."""
+    def take(self) -> tuple[Item, int] | None:
+        """Wait for an item and remove it.
+
+        Returns:
+            The item, and how many were replaced since the one taken before; None once the slot is
+            closed.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._item is not None)
-            item, self._item = self._item, None
-            return item
+            if self._item is None:
+                return None
+            taken = self._item, self._replaced
+            self._item, self._replaced = None, 0
+            return taken
 
     def clear(self) -> None:
         """Forget the item that is waiting, if any."""

@@ -39,7 +39,14 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A segmented image, with its times from arrival on, and the drops before it."""
+    """A segmented image, with its times from arrival on.
+
+    Attributes:
+        arrival: The message.
+        frame: Its pixels.
+        segmentation: What was found.
+        dropped_since_last: Images that came after the one answered before and before this one.
+    """
 
     arrival: Arrival
     frame: Frame
@@ -79,6 +86,7 @@ class Worker:
         self._deliver = deliver
         self._complain = complain
         self._slot: NewestSlot[Arrival] = NewestSlot()
+        self._dropped = 0  # since the last answer; of the thread alone
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
         self._thread.start()
 
@@ -98,7 +106,9 @@ class Worker:
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
-        while (arrival := self._slot.take()) is not None:
+        while (taken := self._slot.take()) is not None:
+            arrival, replaced = taken
+            self._dropped += replaced
             try:
                 self._handle(arrival)
             except DataError as error:
@@ -109,11 +119,13 @@ class Worker:
                 self._refuse(FAILED, f"{type(error).__name__}: {error}")
 
     def _refuse(self, reason: str, error: str) -> None:
+        self._dropped += 1
         self._statistics.drop(reason, error)
         self._complain(error)
 
     def _handle(self, arrival: Arrival) -> None:
         if 0 < self.max_age_ms < arrival.age_now_ms():
+            self._dropped += 1
             self._statistics.drop(STALE)
             return
         start = time.perf_counter()
@@ -123,5 +135,6 @@ class Worker:
         total_ms = (time.perf_counter() - arrival.received) * 1e3
         times = dataclasses.replace(segmentation.times, decode=decode_ms, total=total_ms)
         segmentation = dataclasses.replace(segmentation, times=times)
-        dropped = self._statistics.answer(total_ms)
+        self._statistics.answer(total_ms)
+        dropped, self._dropped = self._dropped, 0
         self._deliver(Answer(arrival, frame, segmentation, dropped))

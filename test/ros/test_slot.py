@@ -11,16 +11,16 @@ from armseg_ros.ros.slot import NewestSlot
 def test_newest_wins_and_losses_are_reported() -> None:
     slot: NewestSlot[int] = NewestSlot()
     assert [slot.put(n) for n in (1, 2, 3)] == [False, True, True]
-    assert slot.take() == 3
+    assert slot.take() == (3, 2)
     assert slot.put(4) is False
     slot.clear()
     assert slot.put(5) is False
-    assert slot.take() == 5
+    assert slot.take() == (5, 0)
 
 
 def test_close_wakes_the_taker_and_refuses_items() -> None:
     slot: NewestSlot[int] = NewestSlot()
-    taken: list[int | None] = []
+    taken: list[object] = []
     taker = threading.Thread(target=lambda: taken.append(slot.take()))
     taker.start()
     slot.close()
@@ -33,19 +33,21 @@ def test_close_wakes_the_taker_and_refuses_items() -> None:
 
 def test_no_item_is_taken_twice_or_lost_without_a_report() -> None:
     slot: NewestSlot[int] = NewestSlot()
-    taken: list[int] = []
+    taken: list[tuple[int, int]] = []
 
     def take_all() -> None:
         while (item := slot.take()) is not None:
             taken.append(item)
+            if item[0] == 1999:
+                return
 
     taker = threading.Thread(target=take_all)
     taker.start()
     lost = sum(slot.put(n) for n in range(2000))
-    while len(taken) + lost < 2000:
-        pass
-    slot.close()
-    taker.join(10)
-    assert taken == sorted(set(taken))
-    assert taken[-1] == 1999
-    assert len(taken) + lost == 2000
+    taker.join(30)
+    numbers = [number for number, _ in taken]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 1999
+    assert len(numbers) + lost == 2000
+    gaps = [after - before - 1 for before, after in zip([-1, *numbers], numbers, strict=False)]
+    assert [replaced for _, replaced in taken] == gaps
