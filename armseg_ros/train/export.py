@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint
-from armseg_ros.train.model import MASK_COEFFICIENTS, HeadOutput, YoloV5Seg, fuse_batch_norm
+from armseg_ros.train.layers import fuse_batch_norm
+from armseg_ros.train.model import MASK_COEFFICIENTS, HeadOutput, YoloV5Seg
 from armseg_ros.types import CLASS_NAMES, Float32Array
 
 log = logging.getLogger(__name__)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log of a run: ``log.csv``, one row per report, and ``curves.png`` drawn from it."""
+"""The log of a run: means of the loss, ``log.csv`` with one row per report, ``curves.png``."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
+import math
+import time
 from pathlib import Path
 
 from armseg_ros.errors import DataError
@@ -20,7 +22,46 @@ COLUMNS = (
     *TERMS,
     *METRICS,
 )
+MAX_BAD_STEPS = 20
+"""So many steps in a row without a finite loss end the run."""
 Row = dict[str, float]
+
+
+class Meter:
+    """Means of the loss terms since the last report, and the guard against a diverged run."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = self._bad = 0
+        self._since = time.monotonic()
+
+    def add(self, terms: dict[str, float]) -> None:
+        """Add the terms of one step.
+
+        Raises:
+            DataError: MAX_BAD_STEPS steps in a row had no finite loss.
+        """
+        if not math.isfinite(sum(terms.values())):
+            self._bad += 1
+            if self._bad == MAX_BAD_STEPS:
+                raise DataError(
+                    f"the loss has not been finite for {MAX_BAD_STEPS} steps; lower the learning "
+                    "rate and go on from the last checkpoint"
+                )
+            return
+        self._bad = 0
+        self._count += 1
+        for name, value in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        """Return the means and begin anew; nothing added gives an empty mapping."""
+        count, sums, now = self._count, self._sums, time.monotonic()
+        seconds = now - self._since
+        self._sums, self._count, self._since = {}, 0, now
+        if not count:
+            return {}
+        return {"seconds_per_step": seconds / count} | {k: v / count for k, v in sums.items()}
 
 
 class History:

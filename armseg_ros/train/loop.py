@@ -6,24 +6,23 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from armseg_ros.data.coco import Sample
-from armseg_ros.errors import ConfigError, DataError
+from armseg_ros.errors import DataError
 from armseg_ros.train import checkpoint
 from armseg_ros.train.batches import Batch, BatchMaker, stream
-from armseg_ros.train.history import METRICS, History, Row
+from armseg_ros.train.history import METRICS, History, Meter, Row
 from armseg_ros.train.loss import segmentation_loss
 from armseg_ros.train.model import YoloV5Seg
+from armseg_ros.train.optimize import freeze, make_optimizer, open_device, set_training
 from armseg_ros.train.pictures import PictureStore, read_samples
 from armseg_ros.train.schedule import Clock, WeightAverage, learning_rate_factor, size_at
 from armseg_ros.train.settings import TrainSettings, format_settings
@@ -36,8 +35,6 @@ REPORT_STEPS = 50
 """Steps between two rows of the log."""
 CACHE_MARGIN = 1.5
 """Pictures are kept at this multiple of the network size, so that zooming in loses little."""
-MAX_BAD_STEPS = 20
-"""So many steps in a row without a finite loss end the run."""
 
 
 def train(
@@ -248,81 +245,3 @@ class Trainer:
             "width": width,
             **means,
         }
-
-
-class Meter:
-    """Means of the loss terms since the last report, and the guard against a diverged run."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = self._bad = 0
-        self._since = time.monotonic()
-
-    def add(self, terms: dict[str, float]) -> None:
-        """Add the terms of one step.
-
-        Raises:
-            DataError: MAX_BAD_STEPS steps in a row had no finite loss.
-        """
-        if not math.isfinite(sum(terms.values())):
-            self._bad += 1
-            if self._bad == MAX_BAD_STEPS:
-                raise DataError(
-                    f"the loss has not been finite for {MAX_BAD_STEPS} steps; lower the learning "
-                    "rate and go on from the last checkpoint"
-                )
-            return
-        self._bad = 0
-        self._count += 1
-        for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-
-    def take(self) -> dict[str, float]:
-        """Return the means and begin anew; nothing added gives an empty mapping."""
-        count, sums, now = self._count, self._sums, time.monotonic()
-        seconds = now - self._since
-        self._sums, self._count, self._since = {}, 0, now
-        if not count:
-            return {}
-        return {"seconds_per_step": seconds / count} | {k: v / count for k, v in sums.items()}
-
-
-def open_device(settings: TrainSettings) -> torch.device:
-    """Prepare the device.
-
-    Raises:
-        ConfigError: CUDA is asked for and there is none.
-    """
-    if settings.device != "cpu" and not torch.cuda.is_available():
-        raise ConfigError(f"device is {settings.device!r}, but PyTorch finds no CUDA here; use cpu")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    cv2.setNumThreads(1)  # the batch threads are the parallelism
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    return torch.device(settings.device)
-
-
-def freeze(model: YoloV5Seg, layers: int) -> None:
-    """Exclude the first layers from training."""
-    for layer in model.model[:layers]:
-        layer.requires_grad_(False)
-
-
-def set_training(model: YoloV5Seg, frozen: int) -> None:
-    """Switch to training mode, but leave the statistics of frozen layers alone."""
-    model.train()
-    for layer in model.model[:frozen]:
-        layer.eval()
-
-
-def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Make AdamW with weight decay on the convolution weights alone.
-
-    Frozen weights are listed as well, which costs nothing, so that a resumed run may freeze others.
-    """
-    weights = list(model.parameters())
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)

@@ -9,8 +9,8 @@ import torch
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint
 from armseg_ros.train.augment import NO_AUGMENTATION
-from armseg_ros.train.history import read_history
-from armseg_ros.train.loop import Meter, train
+from armseg_ros.train.history import Meter, read_history
+from armseg_ros.train.loop import train
 from armseg_ros.train.model import YoloV5Seg
 from armseg_ros.train.settings import SizeStage, TrainSettings
 

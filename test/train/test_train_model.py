@@ -7,14 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from armseg_ros.train.model import (
-    ANCHORS,
-    STRIDES,
-    Prototypes,
-    YoloV5Seg,
-    fuse_batch_norm,
-    upsampled_conv3x3,
-)
+from armseg_ros.train.layers import Prototypes, fuse_batch_norm, upsampled_conv3x3
+from armseg_ros.train.model import ANCHORS, STRIDES, YoloV5Seg
 
 GOLDEN = Path(__file__).parent / "yolov5s_seg_state_dict.txt"
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device, frozen layers and optimizer of a run."""
+
+from __future__ import annotations
+
+import cv2
+import torch
+from torch import nn
+
+from armseg_ros.errors import ConfigError
+from armseg_ros.train.model import YoloV5Seg
+from armseg_ros.train.settings import TrainSettings
+
+
+def open_device(settings: TrainSettings) -> torch.device:
+    """Prepare the device.
+
+    Raises:
+        ConfigError: CUDA is asked for and there is none.
+    """
+    if settings.device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(f"device is {settings.device!r}, but PyTorch finds no CUDA here; use cpu")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    cv2.setNumThreads(1)  # the batch threads are the parallelism
+    return torch.device(settings.device)
+
+
+def freeze(model: YoloV5Seg, layers: int) -> None:
+    """Exclude the first layers from training."""
+    for layer in model.model[:layers]:
+        layer.requires_grad_(False)
+
+
+def set_training(model: YoloV5Seg, frozen: int) -> None:
+    """Switch to training mode, but leave the statistics of frozen layers alone."""
+    model.train()
+    for layer in model.model[:frozen]:
+        layer.eval()
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Make AdamW with weight decay on the convolution weights alone.
+
+    Frozen weights are listed as well, which costs nothing, so that a resumed run may freeze others.
+    """
+    weights = list(model.parameters())
+    groups = [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
