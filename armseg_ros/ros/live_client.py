@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import rclpy
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -89,19 +92,25 @@ class LiveSegmenterClient:
         self._node = rclpy.create_node(
             "armseg_live_client", context=self._context, namespace=namespace
         )
+        self._arrived = threading.Condition()
+        self._awaited_ns = 0
+        self._newcomers = 0
+        self._answer: tuple[InstanceArray, float] | None = None
+        self._last_stamp_ns = 0
         compressed = image_transport == "compressed"
         self._publisher = self._node.create_publisher(
             CompressedImage if compressed else Image,
             f"{image_topic}/compressed" if compressed else image_topic,
             image_qos(image_reliability, IMAGE_DEPTH),
+            event_callbacks=PublisherEventCallbacks(matched=self._on_matched),
         )
         self._subscription = self._node.create_subscription(
-            InstanceArray, instances_topic, self._on_instances, RESULT_QOS
+            InstanceArray,
+            instances_topic,
+            self._on_instances,
+            RESULT_QOS,
+            event_callbacks=SubscriptionEventCallbacks(matched=self._on_matched),
         )
-        self._arrived = threading.Condition()
-        self._awaited_ns = 0
-        self._answer: tuple[InstanceArray, float] | None = None
-        self._last_stamp_ns = 0
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._spin, name="live client", daemon=True)
@@ -186,8 +195,7 @@ class LiveSegmenterClient:
         with self._arrived:
             self._awaited_ns, self._answer = stamp_ns(message.header.stamp), None
         start = time.perf_counter()
-        self._publisher.publish(message)
-        answer = self._await_answer(timeout_s)
+        answer = self._publish_until_answered(message, start + timeout_s)
         if answer is None:
             raise NoAnswerError(
                 f"no answer on {self._subscription.topic_name} within {timeout_s:g} s; "
@@ -195,11 +203,36 @@ class LiveSegmenterClient:
             )
         return _live_answer(answer[0], (answer[1] - start) * 1e3)
 
-    def _await_answer(self, timeout_s: float) -> tuple[InstanceArray, float] | None:
-        with self._arrived:
-            self._arrived.wait_for(lambda: self._answer is not None, timeout_s)
-            self._awaited_ns = 0
-            return self._answer
+    def _publish_until_answered(
+        self, message: Image | CompressedImage, end: float
+    ) -> tuple[InstanceArray, float] | None:
+        """Publish, and once more to each segmenter that appears meanwhile.
+
+        DDS takes a killed node for alive for 20 seconds, so an image may have gone to a dead one
+        while its successor was starting.
+        """
+        while True:
+            with self._arrived:
+                newcomers = self._newcomers
+            self._publisher.publish(message)
+            with self._arrived:
+                self._arrived.wait_for(
+                    functools.partial(self._has_news, newcomers),
+                    max(0.0, end - time.perf_counter()),
+                )
+                if self._answer or self._newcomers == newcomers:
+                    self._awaited_ns = 0
+                    return self._answer
+            time.sleep(SETTLE_S)
+
+    def _has_news(self, newcomers: int) -> bool:
+        return self._answer is not None or self._newcomers > newcomers
+
+    def _on_matched(self, event: Any) -> None:
+        if event.current_count_change > 0:
+            with self._arrived:
+                self._newcomers += 1
+                self._arrived.notify()
 
     def _on_instances(self, message: InstanceArray) -> None:
         """Keep the answer that is waited for; late ones to earlier images are nobody's."""

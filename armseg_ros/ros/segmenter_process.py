@@ -46,6 +46,14 @@ class SegmenterProcess:
             words = self.log().strip().splitlines() or ["it said nothing"]
             raise BackendError(f"the segmenter node ended with exit code {code}: {words[-1]}")
 
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the node to end by itself and return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: It is still running.
+        """
+        return self._process.wait(timeout_s)
+
     def log(self) -> str:
         """Return what the node has written so far; empty once it was stopped."""
         path = Path(self._folder.name) / "log.txt"

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes under test: own context, own domain, this host only."""
+"""Nodes under test, in a context of their own."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,17 +10,6 @@ from typing import Any
 
 import pytest
 from networks import write_network
-
-DOMAIN_ID = 1 + os.getpid() % 100  # another one than that of whatever else runs here
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _private_domain() -> Iterator[int]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("ROS_DOMAIN_ID", str(DOMAIN_ID))
-    patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    yield DOMAIN_ID
-    patch.undo()
 
 
 @pytest.fixture(scope="session")

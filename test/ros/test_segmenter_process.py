@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node as a process: how it ends, what it says when it cannot start, large images to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+from rclpy.exceptions import ParameterException
+from rclpy.parameter import Parameter
+
+from armseg_ros.errors import ArmsegError, BackendError
+from armseg_ros.ros.live_client import LiveSegmenterClient, NoAnswerError
+from armseg_ros.ros.segmenter_node import SegmenterNode
+from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
+from armseg_ros.ros.shared_memory import VARIABLE
+
+PICTURE = np.zeros((96, 128, 3), np.uint8)
+LARGE = np.random.default_rng(2).integers(0, 256, (2048, 2448, 3), np.uint8)
+FRAMES = 40
+PERIOD_S = 0.1
+
+
+@pytest.fixture
+def segmenter(tiny_model: Path) -> Iterator[SegmenterProcess]:
+    with start_segmenter_process({"model": str(tiny_model), "threads": 1}) as process:
+        yield process
+
+
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)]
+)
+def test_signals_end_it_cleanly(
+    segmenter: SegmenterProcess, signals: tuple[signal.Signals, ...]
+) -> None:
+    with LiveSegmenterClient() as client:
+        client.wait_for_segmenter(60, segmenter.check_running)
+        client.ask_image(PICTURE, 30)
+    for number in signals:
+        os.kill(segmenter.pid, number)
+    assert segmenter.wait(60) == 0
+    assert "Traceback" not in segmenter.log()
+    assert segmenter.log().count("\n") == 1  # what it said when it started
+
+
+def test_missing_model_is_one_fatal_sentence(tmp_path: Path) -> None:
+    with start_segmenter_process({"model": str(tmp_path / "absent.onnx")}) as process:
+        assert process.wait(60) == 2
+        assert process.log().count("\n") == 1
+        assert "[FATAL]" in process.log()
+        with pytest.raises(BackendError, match=r"exit code 2: .*absent\.onnx: no such model"):
+            process.check_running()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("image_transport", "theora", "theora.*raw, compressed"),
+        ("image_reliability", "maybe", "maybe.*reliable, best_effort"),
+        ("backend", "abacus", "abacus.*auto"),
+        ("score_threshold", 7.0, "score_threshold"),
+        ("score_threshold", 1, "score_threshold.*DOUBLE"),
+        ("class_ids", [-3], "class_ids"),
+    ],
+)
+def test_start_with_wrong_parameters_is_refused(
+    graph: object, tiny_model: Path, name: str, value: object, complaint: str
+) -> None:
+    overrides = [Parameter("model", value=str(tiny_model)), Parameter(name, value=value)]
+    with pytest.raises((ArmsegError, ParameterException), match=complaint):
+        SegmenterNode(context=graph.context, parameter_overrides=overrides)
+
+
+def test_client_outlives_the_segmenter(tiny_model: Path) -> None:
+    parameters = {"model": str(tiny_model), "threads": 1}
+    with LiveSegmenterClient() as client:
+        with pytest.raises(NoAnswerError, match="no segmenter between /image and"):
+            client.wait_for_segmenter(0.1)
+        with start_segmenter_process(parameters) as first:
+            client.wait_for_segmenter(60, first.check_running)
+            answer = client.ask_image(PICTURE, 30)
+            assert len(answer.detections) == 1
+            assert answer.backend == "onnxruntime-cpu"
+            assert answer.model_id.startswith("tiny@")
+            assert answer.round_trip_ms >= answer.times.total > 0
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait(60)
+            with pytest.raises(NoAnswerError):
+                client.ask_image(PICTURE, 1)
+        with start_segmenter_process(parameters) as second:
+            client.wait_for_segmenter(60, second.check_running)
+            assert len(client.ask_image(PICTURE, 30).detections) == 1
+
+
+def test_waiting_for_a_segmenter_that_cannot_start_says_why(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_text("not a network")
+    with (
+        LiveSegmenterClient() as client,
+        start_segmenter_process({"model": str(broken)}) as process,
+        pytest.raises(BackendError, match=r"exit code 2: .*broken\.onnx"),
+    ):
+        client.wait_for_segmenter(60, process.check_running)
+
+
+@pytest.mark.skipif(
+    not Path("/dev/shm").is_dir() or os.statvfs("/dev/shm").f_bavail * 4096 < 512 << 20,
+    reason="/dev/shm has less than 512 MB free",
+)
+@pytest.mark.parametrize("reliability", ["reliable", "best_effort"])
+def test_every_large_image_arrives(tiny_model: Path, reliability: str) -> None:
+    """With default transports, best-effort images of 15 MB never arrive."""
+    assert VARIABLE in os.environ
+    parameters = {"model": str(tiny_model), "threads": 1, "image_reliability": reliability}
+    with (
+        start_segmenter_process(parameters) as process,
+        LiveSegmenterClient(image_reliability=reliability) as client,
+    ):
+        client.wait_for_segmenter(60, process.check_running)
+        answered = 0
+        for _ in range(FRAMES):
+            due = time.monotonic() + PERIOD_S
+            try:
+                client.ask_image(LARGE, 10)
+                answered += 1
+            except NoAnswerError:
+                pass
+            time.sleep(max(0.0, due - time.monotonic()))
+        assert answered == FRAMES
