@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from armseg_ros.types import CLASS_NAMES, Instances, Mask
 CATEGORIES = ({"id": 1, "name": "Tote"}, {"id": 2, "name": "Object"})
 CATEGORY_ID_OF_CLASS = (2, 1)  # ARMBench's ids of CLASS_NAMES, in their order
 SPLITS = ("train", "val", "test")
+LARGEST_COORDINATE = 1e6  # px; far outside any picture, so the number is damaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +124,7 @@ def decode_annotations(
     for record in annotations:
         try:
             masks.append(_decode_mask(record, hw))
-        except (DataError, ValueError, TypeError) as error:
+        except (DataError, ValueError, TypeError, OverflowError) as error:
             raise DataError(
                 f"annotation {record.get('id')} of {where}: {error}; mend or remove it"
             ) from error
@@ -187,11 +187,12 @@ def _read_categories(document: dict[str, Any], path: Path) -> dict[int, int]:
     out = {}
     for record in document.get("categories", []):
         name = str(record.get("name", "")).lower() if isinstance(record, dict) else ""
-        if name not in known:
+        if name not in known or not isinstance(record.get("id"), int):
             raise DataError(
-                f"{path}: category {record} is none of {', '.join(CLASS_NAMES)}; rename it"
+                f"{path}: category {record} needs a whole number as id and a name that is one of "
+                f"{', '.join(CLASS_NAMES)}"
             )
-        out[record.get("id")] = known[name]
+        out[record["id"]] = known[name]
     return out
 
 
@@ -222,9 +223,12 @@ def _check_annotation(
     if not isinstance(record, dict):
         raise DataError(f"{path}: an entry of 'annotations' is {record!r}, not an object")
     where = f"{path}: annotation {record.get('id')}"
-    if record.get("image_id") not in images:
+    for key in ("image_id", "category_id"):
+        if not isinstance(record.get(key), int):
+            raise DataError(f"{where} has {key} {record.get(key)!r}, expected a whole number")
+    if record["image_id"] not in images:
         raise DataError(f"{where} names image {record.get('image_id')}, which is not in 'images'")
-    if record.get("category_id") not in class_of_category:
+    if record["category_id"] not in class_of_category:
         raise DataError(
             f"{where} names category {record.get('category_id')}, "
             f"known are {sorted(class_of_category)}"
@@ -241,19 +245,31 @@ def _is_box(box: Any) -> bool:
     return (
         isinstance(box, list)
         and len(box) == 4
-        and all(isinstance(v, (int, float)) and math.isfinite(v) for v in box)
+        and all(isinstance(v, (int, float)) and abs(v) <= LARGEST_COORDINATE for v in box)
         and box[2] >= 0
         and box[3] >= 0
     )
 
 
 def _decode_mask(record: dict[str, Any], hw: tuple[int, int]) -> Mask:
-    if record.get("segmentation"):
-        return decode_full(record["segmentation"], hw)
+    segmentation = record.get("segmentation")
+    if segmentation:
+        _check_segmentation(segmentation)
+        return decode_full(segmentation, hw)
     x, y, width, height = record["bbox"]
-    left, top = max(0, round(x)), max(0, round(y))
-    right, bottom = min(hw[1], round(x + width)), min(hw[0], round(y + height))
-    return Mask(np.ones((max(0, bottom - top), max(0, right - left)), bool), left, top)
+    left, right = (min(hw[1], max(0, round(v))) for v in (x, x + width))
+    top, bottom = (min(hw[0], max(0, round(v))) for v in (y, y + height))
+    return Mask(np.ones((bottom - top, right - left), bool), left, top)
+
+
+def _check_segmentation(segmentation: Any) -> None:
+    """Refuse what would make pycocotools allocate without limit: it walks a polygon's edges."""
+    if isinstance(segmentation, dict) and not isinstance(segmentation.get("counts"), (list, str)):
+        raise DataError("run-lengths need 'counts' as text or list")
+    if isinstance(segmentation, list):
+        for corner in (v for polygon in segmentation if isinstance(polygon, list) for v in polygon):
+            if not abs(corner) <= LARGEST_COORDINATE:
+                raise DataError(f"a polygon holds the coordinate {corner}")
 
 
 def safe_name(sample_id: str) -> str:

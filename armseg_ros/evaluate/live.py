@@ -122,7 +122,11 @@ def _as_file(frame: Frame, content: bytes) -> tuple[bytes, str]:
 
 @contextmanager
 def connected_to_node(
-    transport: Transport, timeout_s: float, check: Callable[[], None] | None = None
+    transport: Transport,
+    timeout_s: float,
+    check: Callable[[], None] | None = None,
+    *,
+    namespace: str = "/",
 ) -> Iterator[Live]:
     """Connect to the segmenter of this ROS graph.
 
@@ -130,6 +134,7 @@ def connected_to_node(
         transport: What the node listens to.
         timeout_s: Longest wait for an answer, in seconds.
         check: Called while waiting for the node; may raise to say that it will never come.
+        namespace: Of the node and its topics.
 
     Raises:
         ConfigError: ROS is not installed here.
@@ -142,7 +147,7 @@ def connected_to_node(
             f"a live evaluation needs ROS ({error}); source a ROS 2 workspace with armseg_ros, or "
             "install the package with pip"
         ) from error
-    with live_client.LiveSegmenterClient(image_transport=transport) as found:
+    with live_client.LiveSegmenterClient(image_transport=transport, namespace=namespace) as found:
         client: Any = found
         client.wait_for_segmenter(max(30.0, timeout_s), check)
         yield Live(client, transport, timeout_s, live_client.NoAnswerError)

@@ -141,7 +141,7 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
     config = EvaluateConfig(**{name: values[name] for name in names})
     source = open_source(Path(values["source"]).expanduser(), values["split"] or None)
     folder = Path(values["run"]).expanduser()
-    with _answerer(values, config) as answerer:
+    with _answerer(values, config, node.get_namespace()) as answerer:
         summary = evaluate(
             source,
             answerer,
@@ -158,12 +158,12 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
 
 
 @contextlib.contextmanager
-def _answerer(values: dict[str, Any], config: EvaluateConfig) -> Iterator[Answerer]:
+def _answerer(values: dict[str, Any], config: EvaluateConfig, namespace: str) -> Iterator[Answerer]:
     if values["live"]:
         transport = values["image_transport"]
         if transport not in ("raw", "compressed"):
             raise ConfigError(f"image_transport is {transport!r}, but must be raw or compressed")
-        with connected_to_node(transport, values["timeout_s"]) as live:
+        with connected_to_node(transport, values["timeout_s"], namespace=namespace) as live:
             yield live
         return
     model = Path(values["model"]).expanduser() if values["model"] else default_model_path()

@@ -64,6 +64,20 @@ def test_a_box_alone_is_its_mask(tmp_path: Path) -> None:
     assert truth.masks[0].area == 60 * 44
 
 
+@pytest.mark.parametrize("box", [[1000, 1000, 5, 5], [-50, -50, 5, 5], [63.9, 10, 0, 0]])
+def test_a_box_outside_the_picture_is_empty(tmp_path: Path, box: list[float]) -> None:
+    totes.write_coco(tmp_path, count=1)
+
+    def change(document: dict[str, Any]) -> None:
+        document["annotations"][0].update(bbox=box, segmentation=[])
+
+    totes.edit_json(tmp_path / "test.json", change)
+    (sample,) = read_coco(tmp_path).samples
+    (mask,) = sample.truth.masks
+    assert mask.area == 0
+    assert not full_mask(mask, totes.HW).any()
+
+
 def test_crowds_are_known(tmp_path: Path) -> None:
     totes.write_coco(tmp_path, count=2)
     totes.edit_json(tmp_path / "test.json", lambda d: d["annotations"][2].update(iscrowd=1))
@@ -90,6 +104,10 @@ BAD: list[tuple[Change, str]] = [
     (lambda d: d["annotations"][1].update(bbox=[1, 2, float("inf"), 4]), "annotation 2 has bbox"),
     (lambda d: d["annotations"][1].update(bbox=[1, 2, -3, 4]), "annotation 2 has bbox"),
     (lambda d: d["annotations"][1].update(bbox=None, segmentation=None), "neither bbox nor segm"),
+    (lambda d: d["annotations"][1].update(bbox=[1, 2, 10**400, 4]), "annotation 2 has bbox"),
+    (lambda d: d["annotations"][1].update(image_id=[3]), r"image_id \[3\], expected a whole"),
+    (lambda d: d["annotations"][1].update(category_id={}), "category_id {}, expected a whole"),
+    (lambda d: d["categories"][0].update(id=[1]), "needs a whole number as id"),
     (lambda d: d["annotations"].append(5), "an entry of 'annotations' is 5"),
     (lambda d: d["images"].append(dict(d["images"][0])), "image 3 .* appears twice"),
     (lambda d: d["images"][1].update(file_name=d["images"][0]["file_name"]), "appears twice"),
@@ -102,7 +120,7 @@ BAD: list[tuple[Change, str]] = [
     (lambda d: d.update(annotations={}), "'annotations' must be a list"),
     (
         lambda d: d["categories"].append({"id": 3, "name": "Robot"}),
-        "Robot.*is none of Object, Tote",
+        "Robot.* one of Object, Tote",
     ),
 ]
 
@@ -124,7 +142,11 @@ BAD_MASKS: list[tuple[Any, str]] = [
     ({"size": list(totes.HW), "counts": [-5, 48 * 64 + 5]}, "run-lengths"),
     ({"size": list(totes.HW), "counts": "1"}, "add up to 1"),
     ({"size": list(totes.HW), "counts": "\x7f"}, "hold the byte"),
-    ([[1, 2, 3, float("nan"), 5, 6]], "not finite"),
+    ([[1, 2, 3, float("nan"), 5, 6]], "coordinate nan"),
+    ([[0, 0, 1e9, 0, 1e9, 1e9]], "coordinate 1000000000.0"),
+    ([[0, 0, 10**400, 0, 1, 1]], "coordinate 1000"),
+    ([[0, 0, "5", 0, 1, 1]], "bad operand"),
+    ({"size": list(totes.HW), "counts": 10**12}, "need 'counts' as text or list"),
     ("text", "must be polygons or run-lengths"),
 ]
 

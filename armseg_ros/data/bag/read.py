@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,21 @@ from armseg_ros.data.folder import check_size
 from armseg_ros.data.images import bgr_from_raw, decode_image
 from armseg_ros.errors import DataError
 from armseg_ros.types import Frame, Instances
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleInfo:
+    """The COCO record that a picture was written from.
+
+    Attributes:
+        sample_id: ``file_name``.
+        image_id: ``id``.
+        attributes: The further fields.
+    """
+
+    sample_id: str
+    image_id: int
+    attributes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +113,7 @@ class BagDataset:
             self.truth_topic = truth.topic if truth else None
             self._truths = self._read_truths(reader)
             self._infos = self._read_infos(reader)
+            self._free_id = max((info.image_id for info in self._infos.values()), default=0)
             self._count = int(image.msgcount)
         self.split = recorded_split(path)
         self.has_truth = bool(self._truths)
@@ -113,49 +129,47 @@ class BagDataset:
         Raises:
             DataError: The bag's storage is damaged; what came before was good.
         """
-        next_id = max((info["image_id"] for info in self._infos.values()), default=0) + 1
         seen: set[int] = set()
         with opened(self.path) as reader:
-            for number, (message, fault) in enumerate(self._messages(reader, self.image_topic)):
-                stamp = stamp_ns(message.header) if message is not None else -1 - number
-                item = self._item(message, fault, stamp, next_id + number)
-                yield self._without_truth(item, number) if stamp in seen else item
+            for number, (message, fault) in enumerate(self._messages(reader, self.image_topic), 1):
+                if message is None:
+                    yield self._nameless(number, f"message_{number}", fault)
+                    continue
+                stamp = stamp_ns(message.header)
+                repeated = stamp in seen
                 seen.add(stamp)
+                yield (self._repeated if repeated else self._item)(message, stamp, number)
 
-    def _item(self, message: Any, fault: str, stamp: int, number: int) -> BagItem:
-        info, raw_truth = self._infos.get(stamp, {}), self._truths.get(stamp)
-        truth = None
-        if raw_truth is not None and not fault:
-            truth = self._deserialize(raw_truth, names.TRUTH_TYPE, f"{self.truth_topic} at {stamp}")
-        sample_id = info.get("sample_id") or getattr(truth, "sample_id", "") or f"stamp_{stamp}"
+    def _item(self, message: Any, stamp: int, number: int) -> BagItem:
+        info, raw_truth, truth = self._infos.get(stamp), self._truths.get(stamp), None
+        if raw_truth is not None:
+            where = f"{self.truth_topic} at {stamp}"
+            truth = self._deserialize(raw_truth, names.TRUTH_TYPE, where)
+        named = info.sample_id if info else getattr(truth, "sample_id", "")
         return BagItem(
-            sample_id=sample_id if message is not None else f"message_{-stamp}",
-            image_id=info.get("image_id", number),
-            attributes=info.get("attributes", {}),
+            sample_id=named or f"stamp_{stamp}",
+            image_id=info.image_id if info else self._free_id + number,
+            attributes=info.attributes if info else {},
             stamp_ns=stamp,
-            fault=fault,
+            fault="",
             _image=message,
             _truth=truth,
         )
 
-    def _without_truth(self, item: BagItem, number: int) -> BagItem:
-        """Rename a picture whose stamp came before: ground truth cannot be told apart by it."""
+    def _repeated(self, message: Any, stamp: int, number: int) -> BagItem:
+        """Make an item of a picture whose stamp came before: truth cannot be told apart by it."""
         fault = ""
         if self.has_truth:
             fault = (
-                f"picture {number + 1} of {self.image_topic} has the stamp of an earlier one "
-                f"({item.stamp_ns} ns), so its ground truth cannot be found"
+                f"picture {number} of {self.image_topic} has the stamp of an earlier one "
+                f"({stamp} ns), so its ground truth cannot be found"
             )
-        next_id = max((info["image_id"] for info in self._infos.values()), default=0) + 1
-        return BagItem(
-            f"{item.sample_id}_{number + 1}",
-            next_id + number,
-            {},
-            item.stamp_ns,
-            fault,
-            item._image,
-            None,
-        )
+        return self._nameless(number, f"stamp_{stamp}_{number}", fault, message, stamp)
+
+    def _nameless(
+        self, number: int, sample_id: str, fault: str, message: Any = None, stamp: int = 0
+    ) -> BagItem:
+        return BagItem(sample_id, self._free_id + number, {}, stamp, fault, message, None)
 
     def _messages(self, reader: Reader, topic: str) -> Iterator[tuple[Any, str]]:
         """Yield each message of a topic, or None and what is wrong with it."""
@@ -188,24 +202,38 @@ class BagDataset:
             out[stamp] = bytes(raw)
         return out
 
-    def _read_infos(self, reader: Reader) -> dict[int, dict[str, Any]]:
+    def _read_infos(self, reader: Reader) -> dict[int, SampleInfo]:
         """Index what else is known about the samples by stamp."""
         known = {connection.topic: connection.msgtype for connection in reader.connections}
         if known.get(names.INFO_TOPIC) != names.INFO_TYPE:
             return {}
-        out = {}
+        out: dict[int, SampleInfo] = {}
         for message, fault in self._messages(reader, names.INFO_TOPIC):
             try:
-                info = json.loads(message.data)
-                out[int(info["stamp_ns"])] = info
-                if not isinstance(info["sample_id"], str) or not isinstance(info["image_id"], int):
-                    raise TypeError("sample_id must be text and image_id a number")
-            except (AttributeError, ValueError, TypeError, KeyError) as error:
+                if message is None:
+                    raise ValueError(fault)
+                stamp, info = _parse_info(message.data)
+            except (ValueError, TypeError, KeyError) as error:
                 raise DataError(
-                    f"{self.path}: a message of {names.INFO_TOPIC} is not a sample record: "
-                    f"{fault or error}"
+                    f"{self.path}: a message of {names.INFO_TOPIC} is not a sample record: {error}"
                 ) from error
+            out[stamp] = info
+        ids = {info.image_id for info in out.values()}
+        if len(ids) < len(out):  # recordings were joined: their numbers mean nothing together
+            return {
+                stamp: replace(info, image_id=number)
+                for number, (stamp, info) in enumerate(out.items(), 1)
+            }
         return out
+
+
+def _parse_info(text: str) -> tuple[int, SampleInfo]:
+    record = json.loads(text)
+    info = SampleInfo(record["sample_id"], record["image_id"], record.get("attributes", {}))
+    kinds = (isinstance(info.sample_id, str), isinstance(info.image_id, int))
+    if not all(kinds) or not isinstance(info.attributes, dict):
+        raise TypeError("sample_id must be text, image_id a number, attributes an object")
+    return int(record["stamp_ns"]), info
 
 
 def read_bag(

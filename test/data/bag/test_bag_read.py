@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,20 @@ def test_two_truths_of_one_stamp(tmp_path: Path) -> None:
     truth = ("/ground_truth", TRUTH, 0, bags.truth(SECOND + 5, ONE, (6, 8)))
     with pytest.raises(DataError, match="message 2 of /ground_truth has the stamp of an earlier"):
         read_bag(bags.write(tmp_path / "bag", [*pictures(1), truth, truth]))
+
+
+def test_joined_recordings_are_numbered_anew(tmp_path: Path) -> None:
+    """Two splits in one bag have records of the same number; pictures must stay apart."""
+    kind = "std_msgs/msg/String"
+    text = bags.STORE.types[kind]
+    records = [
+        json.dumps({"stamp_ns": n * SECOND + 5, "sample_id": f"{n}.png", "image_id": 7})
+        for n in (1, 2)
+    ]
+    messages = [*pictures(3), *(("/sample_info", kind, 0, text(data=r)) for r in records)]
+    items = list(read_bag(bags.write(tmp_path / "bag", messages)))
+    assert [item.sample_id for item in items[:2]] == ["1.png", "2.png"]
+    assert len({item.image_id for item in items}) == 3
 
 
 @pytest.mark.parametrize(
