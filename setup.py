@@ -220,6 +220,9 @@ distribution = ros_distribution()
 if sys.argv[1:] == ["print_build_requirements"]:  # for pip install --no-build-isolation
     print("\n".join(build_requirements(distribution)))
     sys.exit()
+# In the root, where sys.path finds it, an old egg-info would pass for the installed package.
+scratch = HERE / "build"
+scratch.mkdir(exist_ok=True)
 setup(
     version=ET.parse(HERE / "package.xml").findtext("version"),
     packages=[NAME],
@@ -228,5 +231,6 @@ setup(
     install_requires=CORE_REQUIREMENTS + ros_requirements(distribution),
     distclass=BinaryDistribution,
     cmdclass={"build": Build, "build_ros": BuildRos},
+    options={"egg_info": {"egg_base": str(scratch)}},
     zip_safe=False,
 )
