@@ -64,42 +64,64 @@ def segmentation_loss(
         The weighted sum, to be differentiated, and the terms by name (see TERMS) before weighting.
     """
     targets, labels = truth
-    prototypes = output.prototypes.float()
-    shapes = [(level.shape[2], level.shape[3]) for level in output.levels]
-    batch, classes = len(prototypes), head.num_classes
-    logits = torch.cat([x.reshape(batch, -1, head.row_length) for x in output.levels], 1).float()
-    wanted = torch.zeros(logits.shape[:2], device=logits.device)
-    zero = logits.sum() * 0
+    flat = _Flat.of(output, head)
+    wanted = torch.zeros(flat.logits.shape[:2], device=flat.logits.device)
+    zero = flat.logits.sum() * 0
     terms = dict.fromkeys(TERMS, zero)
     if len(targets):
-        rows, owner = find_candidates(targets[:, 2:6], shapes, head.anchors)
-        picture = targets[owner, 0].long()
-        chosen = logits[picture, rows]
-        grid = Grid.of(shapes, head.anchors)
-        iou, ciou = complete_iou(grid.boxes(rows, chosen[:, :4]), targets[owner, 2:6])
-        class_of = targets[owner, 1].long()
-        score = _score(chosen, class_of, classes)
-        anchor = picture * logits.shape[1] + rows
-        found = align(score, iou.detach(), owner, anchor, settings.top)
-        k = found.keep
-        wanted[picture[k], rows[k]] = found.target
-        weight = found.target + TARGET_FLOOR
-        weight = weight / weight.sum().clamp(min=1)
-        terms["box"] = ((1 - ciou[k]) * weight).sum()
-        one_hot = F.one_hot(class_of[k], classes).float()
-        entropy = F.binary_cross_entropy_with_logits(
-            chosen[k, 5 : 5 + classes], one_hot, reduction="none"
-        )
-        terms["class"] = (entropy.sum(1) * weight).sum()
-        m = k[found.rank < settings.mask_top]
-        terms["mask"], terms["dice"] = mask_terms(
-            chosen[m, 5 + classes :], targets[owner[m]], prototypes, labels
-        )
-    terms["objectness"] = _objectness(logits[..., 4], wanted, labels, shapes)
+        terms |= _positive_terms(flat, targets, labels, wanted, settings)
+    terms["objectness"] = _objectness(flat.logits[..., 4], wanted, labels, flat.shapes)
     total = zero
     for name, value in terms.items():
         total = total + value * getattr(settings, "class_" if name == "class" else name)
     return total, {name: float(value.detach()) for name, value in terms.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flat:
+    """Network output in float32 with all A anchors in one row, and their geometry."""
+
+    logits: Tensor  # (B, A, 5 + C + 32)
+    prototypes: Tensor  # (B, 32, H / 4, W / 4)
+    anchors: Tensor  # (3, 3, 2) in cells
+    shapes: list[tuple[int, int]]  # height and width in cells of the three levels
+
+    @classmethod
+    def of(cls, output: HeadOutput, head: SegmentHead) -> _Flat:
+        batch = len(output.prototypes)
+        rows = [level.reshape(batch, -1, head.row_length) for level in output.levels]
+        shapes = [(level.shape[2], level.shape[3]) for level in output.levels]
+        return cls(torch.cat(rows, 1).float(), output.prototypes.float(), head.anchors, shapes)
+
+
+def _positive_terms(
+    flat: _Flat, targets: Tensor, labels: Tensor, wanted: Tensor, settings: LossSettings
+) -> dict[str, Tensor]:
+    """Assign anchors, write their objectness targets into ``wanted``, return the other terms."""
+    classes = flat.logits.shape[2] - 5 - MASK_COEFFICIENTS
+    rows, owner = find_candidates(targets[:, 2:6], flat.shapes, flat.anchors)
+    picture, class_of = targets[owner, 0].long(), targets[owner, 1].long()
+    chosen = flat.logits[picture, rows]
+    boxes = Grid.of(flat.shapes, flat.anchors).boxes(rows, chosen[:, :4])
+    iou, ciou = complete_iou(boxes, targets[owner, 2:6])
+    anchor = picture * flat.logits.shape[1] + rows
+    score = _score(chosen, class_of, classes)
+    found = align(score, iou.detach(), owner, anchor, settings.top)
+    k, m = found.keep, found.keep[found.rank < settings.mask_top]
+    wanted[picture[k], rows[k]] = found.target
+    weight = found.target + TARGET_FLOOR
+    weight = weight / weight.sum().clamp(min=1)
+    one_hot = F.one_hot(class_of[k], classes).float()
+    class_logits = chosen[k, 5 : 5 + classes]
+    entropy = F.binary_cross_entropy_with_logits(class_logits, one_hot, reduction="none")
+    coefficients = chosen[m, 5 + classes :]
+    mask, dice = mask_terms(coefficients, targets[owner[m]], flat.prototypes, labels)
+    return {
+        "box": ((1 - ciou[k]) * weight).sum(),
+        "class": (entropy.sum(1) * weight).sum(),
+        "mask": mask,
+        "dice": dice,
+    }
 
 
 def _score(chosen: Tensor, class_of: Tensor, classes: int) -> Tensor:
