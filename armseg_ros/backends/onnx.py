@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from armseg_ros.backends.base import ModelInfo, file_sha256
+from armseg_ros.backends.model_info import ModelInfo, file_sha256
 from armseg_ros.errors import BackendError
 from armseg_ros.heads import read_outputs
 from armseg_ros.types import Float32Array, RawOutput

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from armseg_ros.backends.base import ModelInfo
+from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.config import DecodeConfig, SegmenterConfig
 from armseg_ros.data.coco import CATEGORIES, Sample
 from armseg_ros.data.coco_records import result_records, truth_records

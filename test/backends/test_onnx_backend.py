@@ -10,7 +10,8 @@ import pytest
 from networks import FOUND, write_network
 from onnx import TensorProto, helper
 
-from armseg_ros.backends.base import file_sha256, open_backend
+from armseg_ros.backends.base import open_backend
+from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.errors import BackendError
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.types import Frame
