@@ -8,7 +8,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from armseg_ros.data.image_header import read_header
@@ -56,6 +56,7 @@ def test_top_down_bmp() -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
+@settings(deadline=None)  # machines in use are slow at times
 @given(share=st.floats(0, 1))
 def test_a_cut_header_is_an_error_or_known_as_cut(suffix: str, share: float) -> None:
     encoded = encode(suffix)
@@ -67,6 +68,7 @@ def test_a_cut_header_is_an_error_or_known_as_cut(suffix: str, share: float) -> 
     assert not header.ended or suffix in (".bmp", ".tif")
 
 
+@settings(deadline=None)  # machines in use are slow at times
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8", b"II*\0", b"MM\0*", b"BM"]))
 def test_noise_is_an_error_or_a_header(noise: bytes, magic: bytes) -> None:
     try:

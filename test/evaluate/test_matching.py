@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import totes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from armseg_ros.data.coco_records import result_records, truth_records
@@ -79,6 +79,7 @@ def test_nothing_to_match(predictions: int, truths: int) -> None:
 boxes = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20), st.integers(0, 1)), max_size=6)
 
 
+@settings(deadline=None)  # machines in use are slow at times
 @given(boxes, boxes, st.integers(0, 6))
 def test_matches_above_a_threshold_do_not_depend_on_those_below(
     predicted: list[tuple[int, int, int]], labelled: list[tuple[int, int, int]], kept: int
