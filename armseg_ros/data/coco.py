@@ -204,6 +204,10 @@ def _image_records(document: dict[str, Any], path: Path) -> list[dict[str, Any]]
             raise DataError(f"{path}: an entry of 'images' is {record!r}, not an object")
         if not isinstance(record.get("id"), int) or not isinstance(record.get("file_name"), str):
             raise DataError(f"{path}: image record {record} needs an integer id and a file_name")
+        if not record["file_name"].isprintable():
+            raise DataError(
+                f"{path}: image {record['id']} has the file_name {record['file_name']!r}"
+            )
         for key in ("height", "width"):
             size = record.get(key)
             if not isinstance(size, int) or not 1 <= size <= 65535:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,7 @@ class FolderSource:
         self.path = paths[0]
         found = [entry for path in paths for entry in _list_pictures(path)]
         if len({name for name, _ in found}) < len(found):
-            found = [(file.as_posix(), file) for _, file in found]
+            found = [(_as_text(file), file) for _, file in found]
         unique = dict(found)
         self._items = [
             FileItem(name, number, file) for number, (name, file) in enumerate(unique.items(), 1)
@@ -88,12 +89,17 @@ def _list_pictures(path: Path) -> list[tuple[str, Path]]:
         )
         if not files:
             raise DataError(f"{path}: no picture ({', '.join(IMAGE_SUFFIXES)}) in this folder")
-        return [(file.relative_to(path).as_posix(), file) for file in files]
+        return [(_as_text(file.relative_to(path)), file) for file in files]
     if not path.exists():
         raise DataError(f"{path}: no such picture or folder")
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise DataError(f"{path}: expected a picture ({', '.join(IMAGE_SUFFIXES)})")
-    return [(path.name, path)]
+    return [(_as_text(Path(path.name)), path)]
+
+
+def _as_text(path: Path) -> str:
+    """Name a file in text that can be written anywhere; file systems allow bytes that are none."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,7 +41,8 @@ class OverlayFolder:
         turn = index * self._wanted // self._expected
         if turn == (index - 1) * self._wanted // self._expected:
             return
-        stem = safe_name(str(PurePosixPath(frame.sample_id).with_suffix("")))[-_LONGEST_NAME:]
+        suffix = PurePosixPath(frame.sample_id).suffix
+        stem = safe_name(frame.sample_id).removesuffix(suffix)[-_LONGEST_NAME:]
         path = self._folder / f"{index + 1:05d}_{stem}.jpg"
         scale = min(1.0, WIDTH_PX / frame.hw[1])
         drawn = draw_overlay(frame.image, above(detections, self._score_threshold), scale)

@@ -50,7 +50,6 @@ class Recorder:
         self._hash = hashlib.sha256()
         self._tally = summaries.Tally(config.operating_threshold)
         _make_empty(folder)
-        self._write_config()
         self._documents = CocoDocuments(folder, source.has_truth)
         self._samples = TableWriter(folder / "samples.parquet", SAMPLES)
         self._instances = TableWriter(folder / "instances.parquet", INSTANCES)
@@ -91,6 +90,7 @@ class Recorder:
         self._documents.close()
         self._samples.close()
         self._instances.close()
+        self._write_config(provenance)
         summary = self._summary(provenance, complete)
         text = json.dumps(summary, indent=2, allow_nan=False)
         (self._folder / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -126,10 +126,13 @@ class Recorder:
         for part in (item.sample_id.encode(), content, json.dumps(labels).encode()):
             self._hash.update(hashlib.sha256(part).digest())
 
-    def _write_config(self) -> None:
+    def _write_config(self, provenance: Provenance) -> None:
         document = {
             "source": str(self._source.path),
             "split": self._source.split,
+            "mode": provenance.mode,
+            "backend": provenance.backend,
+            "model_id": provenance.model_id,
             **{name: getattr(self._config, name) for name in self._config.__slots__},
         }
         text = yaml.safe_dump(document, sort_keys=False)

@@ -49,14 +49,15 @@ def evaluate(
         DataError: The folder is in use, or the source broke off; what came before is written.
         BackendError: The network failed on every picture.
     """
-    recorder = Recorder(source, config, folder)
-    complete = False
     try:
-        complete = _answer_all(source, answerer, recorder, stop, observe)
+        recorder = Recorder(source, config, folder)
+        complete = False
+        try:
+            complete = _answer_all(source, answerer, recorder, stop, observe)
+        finally:  # whatever ended it, what there is gets written
+            summary = recorder.close(answerer.provenance(), complete)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from error
-    finally:
-        summary = recorder.close(answerer.provenance(), complete)
     if recorder.answered == 0 and recorder.network_error:
         raise BackendError(f"the network failed on every picture: {recorder.network_error}")
     return summary

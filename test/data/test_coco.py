@@ -115,6 +115,8 @@ BAD: list[tuple[Change, str]] = [
     (lambda d: d["images"][1].update(height="48"), "image 13 has height '48'"),
     (lambda d: d["images"][1].pop("file_name"), "needs an integer id and a file_name"),
     (lambda d: d["images"][1].update(file_name="../../etc/passwd"), "leaves the folder"),
+    (lambda d: d["images"][1].update(file_name="a\nb.jpg"), r"image 13 has the file_name 'a\\nb"),
+    (lambda d: d["images"][1].update(file_name="a\ud800.jpg"), "image 13 has the file_name"),
     (lambda d: d["images"][1].update(file_name="/etc/passwd"), "leaves the folder"),
     (lambda d: d.pop("images"), "needs 'images'"),
     (lambda d: d.update(annotations={}), "'annotations' must be a list"),

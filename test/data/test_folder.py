@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -45,6 +46,14 @@ def test_equal_names_of_two_folders_stay_apart(tmp_path: Path) -> None:
 def test_the_same_file_twice_counts_once(tmp_path: Path) -> None:
     path = picture(tmp_path / "1.png")
     assert len(FolderSource([path, path, tmp_path])) == 1
+
+
+def test_a_name_that_is_no_text_is_made_one(tmp_path: Path) -> None:
+    path = picture(tmp_path / "x.png")
+    path.rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.png"))
+    (item,) = FolderSource([tmp_path])
+    assert item.sample_id.encode() == "\ufffd\ufffd.png".encode()
+    assert item.frame().hw == (4, 5)
 
 
 def test_a_coco_split(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_what_a_run_leaves_behind(folder: Path, tmp_path: Path) -> None:
     assert set(summary["times"]["latency_ms"]) == {"decode", "inference", "total"}
     assert summary["times"]["latency_ms"]["inference"]["p99"] == 2.0
     settings = yaml.safe_load((run / "config.yaml").read_text())
-    assert settings["split"] == "test"
+    assert (settings["split"], settings["model_id"]) == ("test", "oracle@0")
     assert settings["iou_threshold"] == 0.6
 
 
@@ -277,6 +278,17 @@ def test_a_run_folder_in_use_is_not_touched(folder: Path, tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
     with pytest.raises(DataError, match="cannot be made: Not a directory"):
         run_on(open_source(folder), tmp_path / "file/run")
+
+
+def test_a_full_disk_is_one_sentence(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("armseg_ros.evaluate.documents.JsonList.extend", full)
+    with pytest.raises(DataError, match="run cannot be written: No space left on device"):
+        run_on(open_source(folder), tmp_path / "run")
 
 
 def test_limit_and_overlays(folder: Path, tmp_path: Path) -> None:

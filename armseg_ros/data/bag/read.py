@@ -147,7 +147,7 @@ class BagDataset:
             truth = self._deserialize(raw_truth, names.TRUTH_TYPE, where)
         named = info.sample_id if info else getattr(truth, "sample_id", "")
         return BagItem(
-            sample_id=named or f"stamp_{stamp}",
+            sample_id=named if named and named.isprintable() else f"stamp_{stamp}",
             image_id=info.image_id if info else self._free_id + number,
             attributes=info.attributes if info else {},
             stamp_ns=stamp,

@@ -325,6 +325,16 @@ def test_a_wrong_truth_is_one_fault(tmp_path: Path, change: Any, sentence: str) 
     assert "ground truth of cell/1.jpg" in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["", "two\nlines"])
+def test_a_name_that_cannot_be_one_becomes_the_stamp(tmp_path: Path, name: str) -> None:
+    messages = [
+        *pictures(1),
+        ("/ground_truth", TRUTH, 0, bags.truth(SECOND + 5, ONE, (6, 8), name)),
+    ]
+    (item,) = read_bag(bags.write(tmp_path / "bag", messages))
+    assert item.sample_id == f"stamp_{SECOND + 5}"
+
+
 def test_a_truth_of_no_size(tmp_path: Path) -> None:
     message = bags.truth(SECOND + 5, totes.instances([], []), (0, 0), "a")
     messages = [*pictures(1), ("/ground_truth", TRUTH, 0, message)]
