@@ -8,6 +8,7 @@ pycocotools.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from pycocotools import mask as coco_mask
 
 from armseg_ros.errors import DataError
 from armseg_ros.types import BoolArray, Float32Array, Mask
+
+LARGEST_COORDINATE = 1e6  # px; far outside any picture, and pycocotools walks all the way there
 
 
 def tight_mask(mask: BoolArray, x: int = 0, y: int = 0) -> Mask:
@@ -106,9 +109,9 @@ def encode_full(mask: Mask, hw: tuple[int, int]) -> dict[str, object]:
     # One row of background below each column ends every run inside its column, unless the crop
     # is as high as the picture: then runs do continue from one column into the next.
     gap = 0 if crop_height == height else 1
-    columns = np.zeros((crop_width, crop_height + gap), np.int8)
+    columns = np.zeros((crop_width, crop_height + gap), np.bool_)
     columns[:, :crop_height] = mask.crop.T
-    edges = np.flatnonzero(np.diff(columns.ravel(), prepend=0, append=0))
+    edges = _edges(columns.ravel())
     column, row = np.divmod(edges, crop_height + gap)
     positions = (mask.x + column) * height + mask.y + row
     counts = np.diff(positions, prepend=0, append=height * width)
@@ -119,7 +122,15 @@ def encode_full(mask: Mask, hw: tuple[int, int]) -> dict[str, object]:
     return {"size": [height, width], "counts": compressed["counts"].decode("ascii")}
 
 
-def decode_full(segmentation: object, hw: tuple[int, int]) -> Mask:
+def _edges(flat: BoolArray) -> npt.NDArray[np.intp]:
+    """Positions where a value differs from the one before, with False before and after all."""
+    inner = np.flatnonzero(flat[1:] != flat[:-1]) + 1  # on bool: np.diff would copy to integers
+    first = [0] if flat[:1].any() else []
+    last = [flat.size] if flat[-1:].any() else []
+    return np.array([*first, *inner, *last], np.intp)
+
+
+def decode_full(segmentation: Any, hw: tuple[int, int]) -> Mask:
     """Decode any COCO segmentation of a picture into its tight crop.
 
     Args:
@@ -145,23 +156,26 @@ def decode_full(segmentation: object, hw: tuple[int, int]) -> Mask:
             raise DataError(f"run-lengths add up to {sum(counts)}, not to {height}x{width} pixels")
         segmentation = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, *hw)
     else:
-        raw = counts.encode("ascii") if isinstance(counts, str) else bytes(counts)
+        if not isinstance(counts, (str, bytes)):
+            raise DataError(f"run-lengths 'counts' must be text or a list, not {counts!r:.40}")
+        raw = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
         _check_run_lengths(raw, height * width)
         segmentation = {"size": [height, width], "counts": raw}
     return _tight_from_run_lengths(segmentation)
 
 
-def _decode_polygons(polygons: list[object], hw: tuple[int, int]) -> Mask:
+def _decode_polygons(polygons: list[Any], hw: tuple[int, int]) -> Mask:
     """Unite the polygons that are large enough to be one; COCO needs at least three corners."""
     usable = [p for p in polygons if isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0]
     if not usable:
         return Mask(np.zeros((0, 0), bool), 0, 0)
-    if not np.isfinite(np.concatenate([np.asarray(p, float) for p in usable])).all():
-        raise DataError("a polygon holds a coordinate that is not finite")
+    for corner in (corner for polygon in usable for corner in polygon):
+        if not isinstance(corner, (int, float)) or not abs(corner) <= LARGEST_COORDINATE:
+            raise DataError(f"a polygon holds the coordinate {corner!r:.40}")
     return _tight_from_run_lengths(coco_mask.merge(coco_mask.frPyObjects(usable, *hw)))
 
 
-def _tight_from_run_lengths(run_lengths: dict[str, object]) -> Mask:
+def _tight_from_run_lengths(run_lengths: dict[str, Any]) -> Mask:
     """Decode compressed run-lengths and cut the mask to its own box."""
     x, y, width, height = (int(v) for v in coco_mask.toBbox(run_lengths))
     decoded = coco_mask.decode(run_lengths).view(np.bool_)
@@ -233,7 +247,9 @@ def box_iou(a: Float32Array, b: Float32Array) -> Float32Array:
     area_a = (a[:, 2:] - a[:, :2]).prod(axis=1)
     area_b = (b[:, 2:] - b[:, :2]).prod(axis=1)
     union = area_a[:, None] + area_b[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    out: Float32Array = np.zeros_like(shared)
+    np.divide(shared, union, out=out, where=union > 0)
+    return out
 
 
 def paint_labels(masks: Sequence[Mask], hw: tuple[int, int]) -> npt.NDArray[np.uint16]:

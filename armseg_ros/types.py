@@ -92,7 +92,7 @@ class RawOutput:
     @property
     def class_count(self) -> int:
         """Number of classes C."""
-        return self.candidates.shape[1] - 5 - self.prototypes.shape[0]
+        return int(self.candidates.shape[1]) - 5 - len(self.prototypes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

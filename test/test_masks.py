@@ -81,7 +81,7 @@ def test_two_part_polygon_is_one_mask() -> None:
         ({"size": [4, 4], "counts": [3, 2]}, "add up to 5"),
         ({"size": [4, 5], "counts": [16]}, "4x4"),
         ({"size": [4, 4], "counts": b"0"}, "add up"),
-        ([[0, 0, float("nan"), 0, 1, 1]], "not finite"),
+        ([[0, 0, float("nan"), 0, 1, 1]], "coordinate nan"),
         ("nonsense", "polygons or run-lengths"),
         ({"size": [4, 4], "counts": [20, -4]}, "run-lengths"),
     ],

@@ -147,8 +147,8 @@ BAD_MASKS: list[tuple[Any, str]] = [
     ([[1, 2, 3, float("nan"), 5, 6]], "coordinate nan"),
     ([[0, 0, 1e9, 0, 1e9, 1e9]], "coordinate 1000000000.0"),
     ([[0, 0, 10**400, 0, 1, 1]], "coordinate 1000"),
-    ([[0, 0, "5", 0, 1, 1]], "bad operand"),
-    ({"size": list(totes.HW), "counts": 10**12}, "need 'counts' as text or list"),
+    ([[0, 0, "5", 0, 1, 1]], "coordinate '5'"),
+    ({"size": list(totes.HW), "counts": 10**12}, "must be text or a list"),
     ("text", "must be polygons or run-lengths"),
 ]
 
