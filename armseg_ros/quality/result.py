@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said about one picture, and the thresholds it is said with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from armseg_ros.config import require_range
+from armseg_ros.types import Float32Array, Int32Array
+
+
+class Verdict(IntEnum):
+    """One word for a picture; values are those of the message."""
+
+    OK = 0
+    LIKELY_OVER = 1  # at least one object is probably split
+    LIKELY_UNDER = 2  # at least one mask probably holds several objects
+    BOTH = 3
+    UNKNOWN = 255  # not judged; the reasons say why
+
+
+class PairKind(IntEnum):
+    """What is wrong with two instances; values are those of the message."""
+
+    MERGE = 0  # two parts of one object
+    DUPLICATE = 1  # the same object twice
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectPair:
+    """Two instances that are probably one object.
+
+    Attributes:
+        first: Index into the detections.
+        second: Index into the detections, larger than ``first``.
+        kind: Whether they are parts or the same thing twice.
+        probability: 0..1.
+    """
+
+    first: int
+    second: int
+    kind: PairKind
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityConfig:
+    """Thresholds of the verdict.
+
+    Attributes:
+        over_threshold: Probability from which a picture or a pair is called over-segmented, 0..1.
+        under_threshold: Probability from which a picture or a mask is called under-segmented.
+    """
+
+    over_threshold: float = 0.5
+    under_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_range("over_threshold", self.over_threshold, 0.0, 1.0)
+        require_range("under_threshold", self.under_threshold, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quality:
+    """How far the segmentation of one picture can be trusted, judged without ground truth.
+
+    Attributes:
+        p_over: (N,) float32, 0..1: probability that an instance is a part of a split object, or a
+            duplicate; NaN where not judged (totes, unknown detector).
+        p_under: (N,) float32, 0..1: probability that it holds several objects; NaN likewise.
+        partner: (N,) int32 instance that it most probably belongs together with, or -1.
+        frame_p_over: 0..1 for the whole picture; NaN where not judged.
+        frame_p_under: 0..1 for the whole picture; NaN where not judged.
+        verdict: In one word.
+        pairs: Suspects at or above the threshold, most probable first.
+        under_indices: Instances at or above the threshold for under-segmentation.
+        tote_coverage: Share of the tote under object masks, 0..1; NaN without a tote.
+        thresholds: Used for the verdict.
+        reasons: Why something was not judged; empty where everything was.
+    """
+
+    p_over: Float32Array
+    p_under: Float32Array
+    partner: Int32Array
+    frame_p_over: float
+    frame_p_under: float
+    verdict: Verdict
+    pairs: tuple[SuspectPair, ...]
+    under_indices: tuple[int, ...]
+    tote_coverage: float
+    thresholds: QualityConfig
+    reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for array in (self.p_over, self.p_under, self.partner):
+            array.flags.writeable = False
+
+
+def unknown_quality(
+    count: int, config: QualityConfig, reason: str, tote_coverage: float = float("nan")
+) -> Quality:
+    """Say nothing about ``count`` instances, and why."""
+    return Quality(
+        p_over=np.full(count, np.nan, np.float32),
+        p_under=np.full(count, np.nan, np.float32),
+        partner=np.full(count, -1, np.int32),
+        frame_p_over=float("nan"),
+        frame_p_under=float("nan"),
+        verdict=Verdict.UNKNOWN,
+        pairs=(),
+        under_indices=(),
+        tote_coverage=tote_coverage,
+        thresholds=config,
+        reasons=(reason,),
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shape of every mask: how full its hull is, its parts, and where it narrows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from armseg_ros.quality.cells import Cells
+from armseg_ros.quality.evidence import Evidence
+from armseg_ros.types import BoolArray, Float32Array, Uint8Array
+
+LINE = np.linspace(0, 1, 16)  # places along the line between the two thickest ones of a mask
+Hulls = Sequence[npt.NDArray[np.int32]]
+
+
+def hulls_of(evidence: Evidence) -> Hulls:
+    """Convex hull of every mask; see ``hull_points``."""
+    out = []
+    for mask, (left, top, right, bottom) in zip(evidence.masks, _windows(evidence), strict=True):
+        hull = hull_points(mask[top:bottom, left:right])
+        out.append(hull + np.array([left, top], np.int32))
+    return out
+
+
+def _windows(evidence: Evidence) -> list[list[int]]:
+    """Left, top, right, bottom of the whole cells that hold each mask."""
+    height, width = evidence.grid_hw
+    low = np.floor(evidence.boxes[:, :2])
+    high = np.ceil(evidence.boxes[:, 2:])
+    limit = [width, height, width, height]
+    edges = np.minimum(np.maximum(np.concatenate((low, high), axis=1), 0), limit)
+    windows: list[list[int]] = edges.astype(int).tolist()
+    return windows
+
+
+def shape_features(evidence: Evidence, cells: Cells, hulls: Hulls) -> dict[str, Float32Array]:
+    """Solidity, parts and waist of each mask; an empty mask gives 0."""
+    rows = [
+        _parts_and_waist(mask[y:bottom, x:right], logits[y:bottom, x:right])
+        for mask, logits, (x, y, right, bottom) in zip(
+            evidence.masks, evidence.logits, _windows(evidence), strict=True
+        )
+    ]
+    table = np.array(rows, np.float32).reshape(len(evidence), 4)
+    hull_area = np.array([cv2.contourArea(hull) if len(hull) else 0 for hull in hulls], np.float32)
+    sides = np.maximum(evidence.boxes[:, 2:] - evidence.boxes[:, :2], np.float32(1e-3))
+    return {
+        "solidity": cells.filled / np.maximum(hull_area, 1),
+        "second_part_share": table[:, 0],
+        "parts": table[:, 1],
+        "waist": table[:, 2],
+        "valley": table[:, 3],
+        "extent": np.minimum(cells.area / sides.prod(axis=1), np.float32(2)),
+        "aspect": np.abs(np.log(sides[:, 0] / sides[:, 1])),
+        "log_area": np.log(cells.area),
+        "relative_area": np.log(cells.area / _median(cells.area)),
+    }
+
+
+def _median(values: Float32Array) -> np.float32:
+    return np.float32(np.median(values)) if len(values) else np.float32(1)
+
+
+def _parts_and_waist(crop: BoolArray, logits: Float32Array) -> tuple[float, float, float, float]:
+    """Area of the second part by the first, number of parts, waist and valley."""
+    if not crop.any():
+        return 0.0, 0.0, 0.0, 0.0
+    padded = cv2.copyMakeBorder(crop.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(padded)
+    areas = sorted(stats[1:, cv2.CC_STAT_AREA].tolist(), reverse=True)
+    second = areas[1] / areas[0] if count > 2 else 0.0
+    return second, float(count - 1), *_waist(padded.view(np.uint8), logits)
+
+
+def hull_points(mask: BoolArray) -> npt.NDArray[np.int32]:
+    """(K, 2) int32 corners x, y of the convex hull of the set cells of a (h, w) mask.
+
+    An empty mask has none.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return np.zeros((0, 2), np.int32)
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
+    x = np.concatenate((first, first, last, last))
+    y = np.concatenate((rows, rows + 1, rows, rows + 1))
+    points = np.stack((x, y), axis=1).astype(np.int32)
+    return cv2.convexHull(points)[:, 0].astype(np.int32, copy=False)
+
+
+def _waist(padded: Uint8Array, logits: Float32Array) -> tuple[float, float]:
+    """How much a mask narrows, and its logit falls, between its two thickest places; 0..1."""
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
+    _, first_depth, _, first = cv2.minMaxLoc(depth)
+    rest = depth.copy()
+    cv2.circle(rest, first, max(1, round(1.5 * first_depth)), 0.0, -1)
+    _, second_depth, _, second = cv2.minMaxLoc(rest)
+    if second_depth <= 0:
+        return 0.0, 0.0
+    x = np.rint(first[0] + (second[0] - first[0]) * LINE).astype(int)
+    y = np.rint(first[1] + (second[1] - first[1]) * LINE).astype(int)
+    waist = 1 - depth[y, x].min() / second_depth
+    line = logits[(y - 1), (x - 1)]
+    ends = min(line[0], line[-1])
+    valley = 1 - line.min() / ends if ends > 0 else 0.0
+    return float(waist), float(min(max(valley, 0.0), 2.0))
