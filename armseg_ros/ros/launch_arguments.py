@@ -37,13 +37,13 @@ def declare(arguments: Iterable[Argument], otherwise: str) -> list[DeclareLaunch
 
     Args:
         arguments: What to declare.
-        otherwise: Said of an empty argument, such as ``as in params_file``.
+        otherwise: Said of an argument that is not given, such as ``as in params_file``.
     """
     return [
         DeclareLaunchArgument(
             argument.name,
             default_value="",
-            description=f"{argument.description} (empty: {otherwise})",
+            description=f"{argument.description} (not given: {otherwise})",
             choices=["", *argument.choices] if argument.choices else None,
         )
         for argument in arguments

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 import time
@@ -14,7 +13,6 @@ from typing import Any
 
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -24,6 +22,7 @@ from armseg_ros.ros import messages
 from armseg_ros.ros.images import stamp_ns
 from armseg_ros.ros.qos import RESULT_QOS, image_qos
 from armseg_ros.ros.shared_memory import use_shared_memory
+from armseg_ros.ros.spinner import Spinner
 from armseg_ros.types import Detections, StageTimes, Uint8Array
 
 IMAGE_DEPTH = 5
@@ -87,11 +86,9 @@ class LiveSegmenterClient:
             domain_id: DDS domain; None takes that of the environment.
         """
         use_shared_memory()
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain_id)
-        self._node = rclpy.create_node(
-            "armseg_live_client", context=self._context, namespace=namespace
-        )
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=domain_id)
+        self._node = rclpy.create_node("armseg_live_client", context=context, namespace=namespace)
         self._arrived = threading.Condition()
         self._awaited_ns = 0
         self._newcomers = 0
@@ -111,10 +108,7 @@ class LiveSegmenterClient:
             RESULT_QOS,
             event_callbacks=SubscriptionEventCallbacks(matched=self._on_matched),
         )
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._spin, name="live client", daemon=True)
-        self._thread.start()
+        self._spinner = Spinner(self._node)
 
     def __enter__(self) -> LiveSegmenterClient:
         return self
@@ -129,10 +123,7 @@ class LiveSegmenterClient:
 
     def close(self) -> None:
         """Leave the graph; a second call does nothing."""
-        if self._context.ok():
-            rclpy.shutdown(context=self._context)
-            self._thread.join()
-            self._executor.shutdown()
+        self._spinner.close()
 
     @property
     def connected(self) -> bool:
@@ -241,10 +232,6 @@ class LiveSegmenterClient:
             if stamp_ns(message.header.stamp) == self._awaited_ns:
                 self._answer = message, now
                 self._arrived.notify()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
 
 
 def _live_answer(message: InstanceArray, round_trip_ms: float) -> LiveAnswer:

@@ -37,10 +37,7 @@ def run_evaluator(arguments: list[str] | None = None) -> int:
 
 
 def stop_on_signals() -> threading.Event:
-    """Make SIGINT and SIGTERM set an event instead of raising.
-
-    rclpy's own handlers, installed later, shut its context down and then call these.
-    """
+    """Make SIGINT and SIGTERM set an event instead of raising."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -19,7 +19,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
@@ -36,6 +35,7 @@ from armseg_ros.ros.images import stamp_ns
 from armseg_ros.ros.label_info import publish_label_info
 from armseg_ros.ros.parameters import BY_NAME, check_choices, declare_parameters, segmenter_config
 from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS, image_qos
+from armseg_ros.ros.spinner import Spinner, init_ros
 from armseg_ros.ros.worker import Answer, Arrival, Worker
 from armseg_ros.segmenter import Segmenter
 
@@ -192,32 +192,25 @@ class SegmenterNode(Node):
 
 
 def main(arguments: list[str] | None, stop: threading.Event) -> int:
-    """Run the node until rclpy is shut down, by a signal or otherwise.
+    """Run the node until it is told to stop.
 
     Args:
         arguments: Command line with ROS arguments; None takes the process's own.
-        stop: Set once a signal came, which may be before rclpy was there to see it.
+        stop: Set by whoever wants the node to end, such as a signal handler.
 
     Returns:
         0, or 2 when the node cannot start (said in one sentence).
     """
     logger = rclpy.logging.get_logger("segmenter")
     try:
-        rclpy.init(args=arguments)
+        init_ros(arguments)
         node = SegmenterNode()
     except (ArmsegError, ParameterException) as error:
         logger.fatal(str(error))
         rclpy.try_shutdown()
         return STARTED_BADLY
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        if not stop.is_set():
-            executor.spin()
-    except ExternalShutdownException:
-        pass
-    finally:
-        node.close()
-        executor.shutdown()
-        rclpy.try_shutdown()
+    spinner = Spinner(node, on_end=stop.set)
+    stop.wait()
+    node.close()
+    spinner.close()
     return 0

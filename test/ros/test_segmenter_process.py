@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from rclpy.parameter import Parameter
 
 from armseg_ros.errors import ArmsegError, BackendError
 from armseg_ros.ros.live_client import LiveSegmenterClient, NoAnswerError
-from armseg_ros.ros.segmenter_node import SegmenterNode
+from armseg_ros.ros.segmenter_node import SegmenterNode, main
 from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
 from armseg_ros.ros.shared_memory import VARIABLE
 
@@ -26,6 +27,15 @@ PICTURE = np.zeros((96, 128, 3), np.uint8)
 LARGE = np.random.default_rng(2).integers(0, 256, (2048, 2448, 3), np.uint8)
 FRAMES = 40
 PERIOD_S = 0.1
+
+
+def handles_signals(pid: int) -> bool:
+    """Whether SIGTERM, which Python leaves alone by default, is caught by now."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    caught = int(
+        next(line for line in text.splitlines() if line.startswith("SigCgt")).split()[1], 16
+    )
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.fixture
@@ -50,6 +60,21 @@ def test_signals_end_it_cleanly(
     assert segmenter.log().count("\n") == 1  # what it said when it started
 
 
+@pytest.mark.parametrize("delay_s", [0.0, 0.2, 0.4, 0.6])
+def test_signal_while_it_starts_leaves_no_traceback(tiny_model: Path, delay_s: float) -> None:
+    """Wherever in its start the signal hits, once the handlers stand."""
+    with start_segmenter_process({"model": str(tiny_model)}) as process:
+        end = time.monotonic() + 30
+        while not handles_signals(process.pid):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        time.sleep(delay_s)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
+        assert "Traceback" not in process.log()
+        assert "Failed" not in process.log()
+
+
 def test_missing_model_is_one_fatal_sentence(tmp_path: Path) -> None:
     with start_segmenter_process({"model": str(tmp_path / "absent.onnx")}) as process:
         assert process.wait(60) == 2
@@ -57,6 +82,15 @@ def test_missing_model_is_one_fatal_sentence(tmp_path: Path) -> None:
         assert "[FATAL]" in process.log()
         with pytest.raises(BackendError, match=r"exit code 2: .*absent\.onnx: no such model"):
             process.check_running()
+
+
+@pytest.mark.parametrize("arguments", [["-p", "bad"], ["--params-file", "/absent.yaml"], ["--no"]])
+def test_wrong_ros_arguments_are_refused(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["segmenter", "--ros-args", *arguments], threading.Event()) == 2
+    [fatal] = [line for line in capfd.readouterr().err.splitlines() if "[FATAL]" in line]
+    assert arguments[-1] in fatal
 
 
 @pytest.mark.parametrize(
