@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -36,6 +35,7 @@ from armseg_ros.msg import InstanceArray
 from armseg_ros.overlay import draw_overlay
 from armseg_ros.ros import messages
 from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS
+from armseg_ros.ros.spinner import Spinner, init_ros
 from armseg_ros.types import Detections, Frame, Instances, StageTimes
 
 STARTED_BADLY = 2
@@ -64,6 +64,10 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "publish": (True, "publish image, predictions and ground truth while it goes"),
     "rate_hz": (0.0, "most pictures a second, for people to follow; 0 does not wait"),
 }
+
+
+class StoppedError(Exception):
+    """A signal came while the evaluator was waiting for a segmenter."""
 
 
 class EvaluatorNode(Node):
@@ -132,6 +136,7 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
 
     Raises:
         ArmsegError: A parameter, the source or the model is at fault.
+        StoppedError: ``stop`` was set while it waited for a segmenter.
     """
     values = node.values
     for name in ("source", "run"):
@@ -141,13 +146,13 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
     config = EvaluateConfig(**{name: values[name] for name in names})
     source = open_source(Path(values["source"]).expanduser(), values["split"] or None)
     folder = Path(values["run"]).expanduser()
-    with _answerer(values, config, node.get_namespace()) as answerer:
+    with _answerer(node, config, stop) as answerer:
         summary = evaluate(
             source,
             answerer,
             config,
             folder,
-            stop=lambda: stop.is_set() or not node.context.ok(),
+            stop=stop.is_set,
             observe=node.show,
         )
     for line in filter(None, table_text(summary).splitlines()):
@@ -158,12 +163,21 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
 
 
 @contextlib.contextmanager
-def _answerer(values: dict[str, Any], config: EvaluateConfig, namespace: str) -> Iterator[Answerer]:
+def _answerer(
+    node: EvaluatorNode, config: EvaluateConfig, stop: threading.Event
+) -> Iterator[Answerer]:
+    def check() -> None:
+        if stop.is_set():
+            raise StoppedError
+
+    values = node.values
     if values["live"]:
         transport = values["image_transport"]
         if transport not in ("raw", "compressed"):
             raise ConfigError(f"image_transport is {transport!r}, but must be raw or compressed")
-        with connected_to_node(transport, values["timeout_s"], namespace=namespace) as live:
+        with connected_to_node(
+            transport, values["timeout_s"], check, namespace=node.get_namespace()
+        ) as live:
             yield live
         return
     model = Path(values["model"]).expanduser() if values["model"] else default_model_path()
@@ -174,40 +188,32 @@ def _answerer(values: dict[str, Any], config: EvaluateConfig, namespace: str) ->
         backend.close()
 
 
-def main(arguments: Sequence[str] | None, stop: threading.Event) -> int:
-    """Run the node until the evaluation is done or rclpy is shut down.
+def main(arguments: list[str] | None, stop: threading.Event) -> int:
+    """Run the node until the evaluation is done or it is told to stop.
 
     Args:
         arguments: Command line with ROS arguments; None takes the process's own.
-        stop: Set once a signal came, which may be before rclpy was there to see it.
+        stop: Set by whoever wants the node to end, such as a signal handler.
 
     Returns:
         0; 2 when the evaluation cannot be made (said in one sentence).
     """
     logger = rclpy.logging.get_logger("evaluator")
     try:
-        rclpy.init(args=None if arguments is None else list(arguments))
+        init_ros(arguments)
         node = EvaluatorNode()
     except (ArmsegError, ParameterException) as error:
         logger.fatal(str(error))
         rclpy.try_shutdown()
         return STARTED_BADLY
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=_spin, args=(executor,), name="evaluator", daemon=True)
-    thread.start()
+    spinner = Spinner(node, on_end=stop.set)
     try:
         evaluate_with(node, stop)
+    except StoppedError:
+        logger.info("stopped before the first picture")
     except ArmsegError as error:
         logger.fatal(str(error))
         return STARTED_BADLY
     finally:
-        rclpy.try_shutdown()
-        thread.join()
-        executor.shutdown()
+        spinner.close()
     return 0
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
