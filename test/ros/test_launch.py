@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files, with a real ROS 2 launch where it is installed (it is not on PyPI)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import totes
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytest.importorskip("launch.actions", reason="launch comes with a ROS 2 installation only")
+pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS 2 installation only")
+pytest.importorskip("launch_pytest", reason="launch_pytest is not installed")
+import launch_pytest
+from launch import LaunchDescription, LaunchService
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from networks import write_network
+
+from armseg_ros.data.bag import write_bag_from_coco
+from armseg_ros.ros.evaluator_node import PARAMETERS as EVALUATOR_PARAMETERS
+from armseg_ros.ros.live_client import LiveSegmenterClient
+from armseg_ros.ros.parameters import PARAMETERS
+from armseg_ros.ros.shared_memory import VARIABLE
+
+ROOT = Path(__file__).parents[2]
+COMMON = {"namespace", "use_sim_time", "log_level"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment() -> Iterator[None]:
+    """Find the installed package, but run the modules of this source tree."""
+    patch = pytest.MonkeyPatch()
+    if not os.environ.get("AMENT_PREFIX_PATH"):
+        patch.setenv("AMENT_PREFIX_PATH", sys.prefix)
+    patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    yield
+    patch.undo()
+
+
+def include(name: str, **arguments: str) -> IncludeLaunchDescription:
+    source = PythonLaunchDescriptionSource(str(ROOT / "launch" / name))
+    return IncludeLaunchDescription(source, launch_arguments=arguments.items())
+
+
+def declared(name: str) -> dict[str, DeclareLaunchArgument]:
+    spec = importlib.util.spec_from_file_location("launch_file", ROOT / "launch" / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    arguments = module.generate_launch_description().get_launch_arguments()
+    return {argument.name: argument for argument in arguments}
+
+
+def test_every_parameter_is_an_argument_at_top_level() -> None:
+    """What ``ros2 launch ... --show-args`` lists."""
+    segmenter = declared("segmenter.launch.py")
+    assert set(segmenter) == COMMON | {p.name for p in PARAMETERS} | {"image", "params_file"}
+    assert segmenter["image_transport"].choices == ["", "raw", "compressed"]
+    evaluate = declared("evaluate.launch.py")
+    assert set(evaluate) == COMMON | set(EVALUATOR_PARAMETERS) | {"start_segmenter"}
+    assert evaluate["source"].default_value is None
+    for argument in [*segmenter.values(), *evaluate.values()]:
+        assert argument.description
+
+
+@launch_pytest.fixture(scope="module")
+def segmenter(tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
+    model = write_network(tmp_path_factory.mktemp("model") / "tiny.onnx")
+    arguments = {
+        "image": "/cam/image_raw",
+        "namespace": "line_1",
+        "model": str(model),
+        "threads": "1",
+        "class_ids": "[0]",
+        "score_threshold": "0",
+    }
+    return LaunchDescription(
+        [include("segmenter.launch.py", **arguments), launch_pytest.actions.ReadyToTest()]
+    )
+
+
+@pytest.mark.launch(fixture=segmenter)
+def test_launched_segmenter_answers_its_camera() -> Any:
+    assert VARIABLE in os.environ
+    with LiveSegmenterClient(
+        image_topic="/cam/image_raw", instances_topic="/line_1/segmenter/instances"
+    ) as client:
+        client.wait_for_segmenter(60)
+        answer = client.ask_image(np.zeros((64, 64, 3), np.uint8), 30)
+    assert answer.model_id.startswith("tiny@")
+    assert len(answer.detections) == 1
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    totes.write_coco(folder / "coco", count=3)
+    write_bag_from_coco(folder / "coco", "test", folder / "bag")
+    return folder / "bag"
+
+
+@pytest.mark.parametrize("live", ["false", "true"])
+def test_launched_evaluation_writes_a_run(
+    bag: Path, tiny_model: Path, tmp_path: Path, live: str
+) -> None:
+    run = tmp_path / "run"
+    service = LaunchService()
+    service.include_launch_description(
+        LaunchDescription(
+            [
+                include(
+                    "evaluate.launch.py",
+                    source=str(bag),
+                    run=str(run),
+                    model=str(tiny_model),
+                    threads="1",
+                    live=live,
+                )
+            ]
+        )
+    )
+    assert service.run() == 0
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["complete"]
+    assert summary["frames"]["answered"] == 3
+
+
+def test_launched_evaluation_without_a_bag_fails(tmp_path: Path) -> None:
+    service = LaunchService()
+    service.include_launch_description(
+        LaunchDescription(
+            [
+                include(
+                    "evaluate.launch.py", source=str(tmp_path / "absent"), run=str(tmp_path / "run")
+                )
+            ]
+        )
+    )
+    service.run()
+    assert not (tmp_path / "run").exists()
