@@ -10,12 +10,12 @@ import pytest
 from armseg_ros.errors import ConfigError
 from armseg_ros.synthetic import ToteImage, render_tote
 
-SIZE = (180, 150)
+SIZE = (120, 100)
 
 
 @pytest.fixture(scope="module")
 def totes() -> list[ToteImage]:
-    return [render_tote(3, index, SIZE) for index in range(6)]
+    return [render_tote(3, index, SIZE) for index in range(5)]
 
 
 def test_a_picture_depends_on_seed_and_index_alone(totes: list[ToteImage]) -> None:

@@ -17,7 +17,8 @@ from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.synthetic import render_tote, write, write_coco
 from armseg_ros.synthetic.splits import assign_splits, parse_split
 
-SIZE = (96, 80)
+SIZE = (80, 67)
+SPLIT = {"train": 4.0, "val": 1.0, "test": 1.0}
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -30,15 +31,15 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("synth") / "ten"
-    assert write_coco(out, 10, 3, SIZE) == {"train": 8, "val": 1, "test": 1}
+    out = tmp_path_factory.mktemp("synth") / "six"
+    assert write_coco(out, 6, 3, SIZE, split=SPLIT) == {"train": 4, "val": 1, "test": 1}
     return out
 
 
 def test_the_layout(dataset: Path) -> None:
     names = {name for name in files_of(dataset) if not name.startswith("images/")}
     assert names == {"train.json", "val.json", "test.json", "synth.json"}
-    assert len(list((dataset / "images").iterdir())) == 10
+    assert len(list((dataset / "images").iterdir())) == 6
     listed = [
         image["file_name"]
         for split in ("train", "val", "test")
@@ -82,18 +83,18 @@ def test_masks_are_those_of_the_picture(dataset: Path) -> None:
 
 def test_the_package_reads_it(dataset: Path) -> None:
     samples = read_coco(dataset, "train").samples
-    assert len(samples) == 8
+    assert len(samples) == 4
     assert samples[0].attributes["seed"] == 3
     assert len(samples[0].truth.masks) == samples[0].attributes["object_count"] + 1
 
 
 def test_workers_do_not_change_a_byte(dataset: Path, tmp_path: Path) -> None:
-    write_coco(tmp_path / "two", 10, 3, SIZE, workers=2)
+    write_coco(tmp_path / "two", 6, 3, SIZE, split=SPLIT, workers=2)
     assert files_of(tmp_path / "two") == files_of(dataset)
 
 
 def test_fewer_pictures_are_a_prefix(dataset: Path, tmp_path: Path) -> None:
-    write_coco(tmp_path / "few", 3, 3, SIZE, split={"train": 1})
+    write_coco(tmp_path / "few", 2, 3, SIZE, split={"train": 1})
     few = files_of(tmp_path / "few")
     assert "val.json" not in few
     for name in few:
@@ -117,19 +118,21 @@ def test_an_interrupted_run_goes_on(
     with monkeypatch.context() as patch:
         interrupt_at(4, patch, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
-            write_coco(out, 10, 3, SIZE)
+            write_coco(out, 6, 3, SIZE, split=SPLIT)
     assert len(list((out / "images").glob("*.jpg"))) == 4
     assert not list(out.glob("t*.json"))
     with (out / "synth_journal.jsonl").open("a") as journal:
         journal.write('{"image": {"file_n')  # as a killed process leaves it
     with pytest.raises(DataError, match="not empty"):
-        write_coco(out, 10, 3, SIZE)
+        write_coco(out, 6, 3, SIZE, split=SPLIT)
     with pytest.raises(ConfigError, match="seed 3, this run asks for 4"):
-        write_coco(out, 10, 4, SIZE, resume=True)
+        write_coco(out, 6, 4, SIZE, split=SPLIT, resume=True)
     interrupt_at(0, monkeypatch, AssertionError("picture 0 was rendered twice"))
-    write_coco(out, 10, 3, SIZE, resume=True)
+    write_coco(out, 6, 3, SIZE, split=SPLIT, resume=True)
     assert files_of(out) == files_of(dataset)
-    assert write_coco(out, 10, 3, SIZE, resume=True)["train"] == 8  # complete: nothing to do
+    assert (
+        write_coco(out, 6, 3, SIZE, split=SPLIT, resume=True)["train"] == 4
+    )  # complete: nothing to do
 
 
 def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
