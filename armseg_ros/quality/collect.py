@@ -66,11 +66,13 @@ def collect(
                 raise
             _log.warning("%s left out: %s", item.sample_id, error)
     origin: dict[str, Any] = {
-        "source": str(source.path),
+        "source": source.path.name,
         "split": source.split,
         "pictures": len({row.sample_id for row in rows}),
-        "score_threshold": config.decode.score_threshold,
-        "iou_threshold": config.decode.iou_threshold,
+        "thresholds": {
+            "score_threshold": config.decode.score_threshold,
+            "iou_threshold": config.decode.iou_threshold,
+        },
         "letterbox": config.letterbox,
         "variants": len(settings) - 1,
         "grouped_by": group_by or "picture",

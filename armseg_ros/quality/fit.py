@@ -205,6 +205,7 @@ def _training(table: QualityTable, seed: int) -> dict[str, Any]:
     deployed = table.variant == 0
     return {
         "origin": table.origin,
+        "thresholds": table.origin.get("thresholds"),
         "pictures": int(deployed.sum()),
         "instances": int(deployed[table.picture].sum()),
         "label_rule": "seed",

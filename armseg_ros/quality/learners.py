@@ -28,7 +28,7 @@ except ImportError as error:
 
 FOLDS = 5
 TREES, DEPTH, LEAF_ROWS, RATE = 120, 4, 20, 0.08
-PENALTY = 0.1  # C of the logistic models: features are many and correlated
+PENALTY = 0.01  # C of the logistic models: features are many and correlated
 
 FloatArray = npt.NDArray[np.float64]
 

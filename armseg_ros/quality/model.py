@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from armseg_ros.config import DecodeConfig
 from armseg_ros.errors import DataError
 from armseg_ros.quality.classifier import Classifier, from_plain, to_plain
 from armseg_ros.quality.evidence import Evidence, gather
@@ -58,6 +59,7 @@ class QualityModel:
         detector_sha256: str,
         *,
         config: QualityConfig | None = None,
+        decode_config: DecodeConfig | None = None,
     ) -> Quality:
         """Judge one picture.
 
@@ -67,6 +69,8 @@ class QualityModel:
             tensor: (1, 3, h, w) float32 network input, RGB in 0..1.
             detector_sha256: Hash of the network's file.
             config: Thresholds of the verdict; None takes the defaults.
+            decode_config: What the picture was decoded with; other thresholds than those of the
+                fit are told among the reasons, for the probabilities are then less certain.
 
         Returns:
             Probabilities; NaN and ``UNKNOWN`` with a reason where the detector is not one that
@@ -85,7 +89,9 @@ class QualityModel:
         if not evidence.finite:
             reason = "the network's mask coefficients or prototypes are not finite"
             return unknown_quality(len(detections), config, reason)
-        return self._judge(evidence, compute_features(evidence), len(detections), config)
+        quality = self._judge(evidence, compute_features(evidence), len(detections), config)
+        strange = self._strange_thresholds(decode_config)
+        return replace(quality, reasons=(*quality.reasons, strange)) if strange else quality
 
     def _judge(
         self, evidence: Evidence, features: Features, count: int, config: QualityConfig
@@ -117,6 +123,14 @@ class QualityModel:
             tote_coverage=features.tote_coverage,
             thresholds=config,
             reasons=tuple(f"{name}: {why}" for name, why in sorted(self.unfitted.items())),
+        )
+
+    def _strange_thresholds(self, decode_config: DecodeConfig | None) -> str:
+        fitted = self.training.get("thresholds") or {}
+        names = [n for n, v in fitted.items() if decode_config and getattr(decode_config, n) != v]
+        return "; ".join(
+            f"{name} is {getattr(decode_config, name)}, the flags were fitted at {fitted[name]}"
+            for name in names
         )
 
     def instance_columns(

@@ -216,6 +216,8 @@ def join_tables(tables: Sequence[QualityTable]) -> QualityTable:
             )
         if (other.names, other.pair_names) != (first.names, first.pair_names):
             raise DataError("the tables hold different features; collect them again")
+        if other.origin.get("thresholds") != first.origin.get("thresholds"):
+            raise DataError("the tables were decoded with different thresholds; collect them again")
     starts = np.cumsum([0, *(len(table) for table in tables[:-1])])
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(t, name) for t in tables]) for name in _ARRAYS
@@ -231,6 +233,9 @@ def join_tables(tables: Sequence[QualityTable]) -> QualityTable:
         groups=tuple(group for table in tables for group in table.groups),
         sample_ids=tuple(name for table in tables for name in table.sample_ids),
         detector=first.detector,
-        origin={"parts": [table.origin for table in tables]},
+        origin={
+            "thresholds": first.origin.get("thresholds"),
+            "parts": [table.origin for table in tables],
+        },
         **arrays,
     )

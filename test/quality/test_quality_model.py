@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from quality.made_up import Answer, Row, answer
 
+from armseg_ros.config import DecodeConfig
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.quality.classifier import Classifier, Linear
 from armseg_ros.quality.frames import FRAME_COLUMNS, frame_columns
@@ -40,7 +41,7 @@ def model() -> QualityModel:
             "frame_over": step("largest", 0.5, FRAME_COLUMNS),
             "frame_under": step("largest", 0.5, FRAME_COLUMNS),
         },
-        {"pictures": 3},
+        {"pictures": 3, "thresholds": {"score_threshold": 0.25, "iou_threshold": 0.45}},
     )
 
 
@@ -92,6 +93,14 @@ def test_thresholds_are_live() -> None:
     assert assess(made, config=QualityConfig(0.0, 0.0)).verdict == Verdict.BOTH
     with pytest.raises(ConfigError, match="over_threshold is 2"):
         QualityConfig(over_threshold=2)
+
+
+def test_other_thresholds_than_those_of_the_fit_are_told() -> None:
+    made = answer([Row(BOTH)])
+    assert assess(made, decode_config=DecodeConfig()).reasons == ()
+    quality = assess(made, decode_config=DecodeConfig(score_threshold=0.4))
+    assert quality.reasons == ("score_threshold is 0.4, the flags were fitted at 0.25",)
+    assert quality.verdict == Verdict.OK
 
 
 def test_an_unknown_detector_is_not_judged() -> None:
@@ -154,7 +163,7 @@ def test_there_and_back(tmp_path: Path) -> None:
         m.assess(made.decoded, made.raw, made.tensor, DETECTOR) for m in (model(), back)
     )
     np.testing.assert_array_equal(first.p_over, second.p_over)
-    assert back.training == {"pictures": 3}
+    assert back.training["pictures"] == 3
 
 
 def test_damaged_files(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_there_and_back_and_joined(tmp_path: Path) -> None:
         join_tables([first, replace(second, detector="e" * 64)])
     with pytest.raises(DataError, match="different features"):
         join_tables([first, replace(second, names=("a",))])
+    with pytest.raises(DataError, match="different thresholds"):
+        join_tables([first, replace(second, origin={"thresholds": {"iou_threshold": 0.6}})])
 
 
 def test_damage(tmp_path: Path) -> None:
