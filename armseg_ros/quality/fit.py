@@ -34,6 +34,7 @@ from armseg_ros.quality.table import QualityTable
 from armseg_ros.types import Float32Array
 
 MIN_POSITIVES = 20  # fewer cannot even be calibrated
+MIN_SCENES = 10  # or a fold could be left without any
 MAX_TREE_ROWS = 20000  # trees see all positives and so many others at most
 # One baseline feature each, together: what the full model has to beat.
 SIX = ("score", "pair_box_iou", "pair_mask_iomin", "solidity", "relative_area", "stability")
@@ -101,9 +102,8 @@ def _fit_target(
     model: QualityModel, target: str, rows: Rows, seed: int
 ) -> tuple[QualityModel, FloatArray | None]:
     """Add a target, or the reason why not; its held-out log-odds are for the pictures' fit."""
-    positives = int(rows.labels[rows.deployed].sum())
-    if positives < MIN_POSITIVES:
-        reason = f"only {positives} positives in the fitting data, {MIN_POSITIVES} are needed"
+    reason = _too_few(rows)
+    if reason:
         return replace(model, unfitted={**model.unfitted, target: reason}), None
     candidates: list[tuple[str, Rows, Learner]] = [
         ("linear", rows, fit_linear),
@@ -125,6 +125,19 @@ def _fit_target(
         references=references,
     )
     return fitted, margins
+
+
+def _too_few(rows: Rows) -> str:
+    """Say what is missing for a fit that can be held against other scenes; else empty."""
+    labels, groups = rows.labels[rows.deployed], rows.groups[rows.deployed]
+    for name, chosen in (("positives", labels), ("negatives", ~labels)):
+        scenes = len(np.unique(groups[chosen]))
+        if chosen.sum() < MIN_POSITIVES or scenes < MIN_SCENES:
+            return (
+                f"only {chosen.sum()} {name} in {scenes} scenes of the fitting data, "
+                f"{MIN_POSITIVES} in {MIN_SCENES} are needed"
+            )
+    return ""
 
 
 def _choose(
@@ -161,8 +174,10 @@ def _leads(margins: FloatArray, others: FloatArray, rows: Rows, seed: int) -> bo
 def _trees_on_a_part(rows: Rows, seed: int) -> Classifier:
     """Fit trees to all positives and a part of the rest; calibration mends the shift."""
     others = np.flatnonzero(~rows.labels)
-    if len(others) > MAX_TREE_ROWS:
-        others = np.random.default_rng(seed).choice(others, MAX_TREE_ROWS, replace=False)
+    if len(others) > MIN_SCENES = 10  # or a fold could be left without any
+MAX_TREE_ROWS:
+        others = np.random.default_rng(seed).choice(others, MIN_SCENES = 10  # or a fold could be left without any
+MAX_TREE_ROWS, replace=False)
     keep = rows.labels.copy()
     keep[others] = True
     return fit_trees(rows.take(keep), seed)

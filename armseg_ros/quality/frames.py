@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from armseg_ros.quality.table import QualityTable
 from armseg_ros.types import BoolArray, Float32Array
+
+if TYPE_CHECKING:  # the node reads this module, and needs no tables
+    from armseg_ros.quality.table import QualityTable
 
 FRAME_COLUMNS = ("largest", "second", "any", "kept_count", "uncovered")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,11 @@ def test_a_detector_that_the_flags_do_not_know(fitted: QualityModel) -> None:
 
 
 def test_too_few_errors() -> None:
-    with pytest.raises(DataError, match=r"too few errors.*20 are needed"):
+    with pytest.raises(DataError, match=r"too few errors.*positives.*20 in 10 are needed"):
         fit(table(8))
+    one_scene = replace(table(), groups=("a",) * 75 + ("b",) * 75)
+    with pytest.raises(DataError, match="in 2 scenes of the fitting data"):
+        fit(one_scene)
 
 
 def test_trees_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
