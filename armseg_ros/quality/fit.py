@@ -174,10 +174,8 @@ def _leads(margins: FloatArray, others: FloatArray, rows: Rows, seed: int) -> bo
 def _trees_on_a_part(rows: Rows, seed: int) -> Classifier:
     """Fit trees to all positives and a part of the rest; calibration mends the shift."""
     others = np.flatnonzero(~rows.labels)
-    if len(others) > MIN_SCENES = 10  # or a fold could be left without any
-MAX_TREE_ROWS:
-        others = np.random.default_rng(seed).choice(others, MIN_SCENES = 10  # or a fold could be left without any
-MAX_TREE_ROWS, replace=False)
+    if len(others) > MAX_TREE_ROWS:
+        others = np.random.default_rng(seed).choice(others, MAX_TREE_ROWS, replace=False)
     keep = rows.labels.copy()
     keep[others] = True
     return fit_trees(rows.take(keep), seed)
