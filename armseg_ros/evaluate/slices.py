@@ -15,6 +15,7 @@ from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.types import OBJECT
 
 MOST_VALUES = 12  # an attribute with more values than this names pictures rather than groups them
+OBJECT_COUNT = "object_count"
 OBJECT_COUNT_BINS = ((0, 0), (1, 5), (6, 10), (11, 15), (16, 20), (21, None))
 
 
@@ -25,14 +26,17 @@ class SliceIndex:
         self._members: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, result: FrameResult) -> None:
-        """Add a labelled picture; attributes that are no text, flag or whole number are left."""
+        """Add a labelled picture; attributes that are no text, flag or whole number are left.
+
+        An attribute ``object_count`` is left too: the ground truth itself is counted.
+        """
         if result.truth is None:
             return
         for name, value in result.attributes.items():
-            if isinstance(value, (str, bool, int)):
+            if name != OBJECT_COUNT and isinstance(value, (str, bool, int)):
                 self._members[name][str(value)].append(result.image_id)
         objects = int(np.count_nonzero((result.truth.class_ids == OBJECT) & ~result.truth.crowd))
-        self._members["object_count"][_bin(objects)].append(result.image_id)
+        self._members[OBJECT_COUNT][_bin(objects)].append(result.image_id)
 
     def figures(self, scorer: CocoScorer) -> dict[str, dict[str, Any]]:
         """Give Object mask figures by attribute and value; one value alone is no slice."""

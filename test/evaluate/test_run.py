@@ -125,6 +125,20 @@ def test_outcomes_of_a_spoiled_answer(folder: Path, tmp_path: Path) -> None:
     assert at["Object"]["false_positives"] == sum(sums)
 
 
+def test_every_picture_is_in_one_slice_by_object_count(folder: Path, tmp_path: Path) -> None:
+    """Pictures of the renderer carry an attribute of the same name."""
+
+    def change(document: dict[str, Any]) -> None:
+        for number, image in enumerate(document["images"]):
+            image["object_count"] = number
+
+    totes.edit_json(folder / "test.json", change)
+    by_count = run_on(open_source(folder), tmp_path / "run")["accuracy"]["object_mask_by"][
+        "object_count"
+    ]
+    assert {value: part["pictures"] for value, part in by_count.items()} == {"0": 1, "1-5": 5}
+
+
 def without_times(summary: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in summary.items() if key != "times"}
 
