@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import array
 import math
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from pycocotools import mask as coco_mask
 
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import DecodeConfig
+from armseg_ros.data.images import bgr_from_raw
 from armseg_ros.decode import decode
 from armseg_ros.letterbox import Letterbox
 from armseg_ros.masks import encode_crop
@@ -91,13 +94,23 @@ def measure_stages(scene: Scene, repeats: int) -> tuple[list[StageCost], Detecti
     """Measure everything but network and message, on one OpenCV thread.
 
     Returns:
-        Costs of letterbox, decoding with crop masks, and run-lengths; and the instances found.
+        Costs of reading the image message, letterbox, decoding with crop masks, and run-lengths;
+        and the instances found.
     """
     cv2.setNumThreads(1)
     tensor = scene.letterbox.empty_tensor()
     config = DecodeConfig()
     detections, _ = decode(scene.raw, scene.letterbox, config)
+    message = SimpleNamespace(
+        encoding="bgr8",
+        height=FRAME_HW[0],
+        width=FRAME_HW[1],
+        step=3 * FRAME_HW[1],
+        is_bigendian=0,
+        data=array.array("B", scene.image.tobytes()),
+    )
     costs = [
+        measure("message to pixels", lambda: bgr_from_raw(message, "image"), repeats),
         measure("letterbox", lambda: scene.letterbox.write_tensor(scene.image, tensor), repeats),
         measure("decode and masks", lambda: decode(scene.raw, scene.letterbox, config), repeats),
         measure("run-lengths", lambda: [encode_crop(m) for m in detections.masks], repeats),

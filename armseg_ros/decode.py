@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -134,10 +133,8 @@ def crop_masks(
         gives an empty crop.
     """
     edges = np.ceil(boxes).astype(int)
-    largest = (edges[:, 2:] - edges[:, :2]).clip(0).prod(axis=1).max(initial=0)
-    scratch = np.empty(largest, np.float32)  # one for all: fresh pages cost more than the warp
     return tuple(
-        _crop_mask(row, prototypes, (left, top, right, bottom), letterbox, scratch)
+        _crop_mask(row, prototypes, (left, top, right, bottom), letterbox)
         for row, (left, top, right, bottom) in zip(coefficients, edges.tolist(), strict=True)
     )
 
@@ -147,41 +144,49 @@ def _crop_mask(
     prototypes: Float32Array,
     crop: tuple[int, int, int, int],
     letterbox: Letterbox,
-    scratch: Float32Array,
 ) -> Mask:
     left, top, right, bottom = crop
     if right <= left or bottom <= top:
         return Mask(np.zeros((0, 0), np.bool_), left, top)
     _, rows, columns = prototypes.shape
-    (x_first, x_last), x_scale, x_shift = _prototype_window(letterbox, 1, (left, right), columns)
-    (y_first, y_last), y_scale, y_shift = _prototype_window(letterbox, 0, (top, bottom), rows)
+    (x_first, x_last), x_centres = _prototype_positions(letterbox, 1, (left, right), columns)
+    (y_first, y_last), y_centres = _prototype_positions(letterbox, 0, (top, bottom), rows)
     window = prototypes[:, y_first:y_last, x_first:x_last]
     logits = (coefficients @ window.reshape(len(window), -1)).reshape(window.shape[1:])
-    # Everything is transposed, so that the crop comes out column-major without a copy.
-    to_prototype = np.array([[y_scale, 0, y_shift], [0, x_scale, x_shift]], np.float64)
-    height, width = bottom - top, right - left
-    warped = cv2.warpAffine(
-        np.ascontiguousarray(logits.T),
-        to_prototype,
-        (height, width),
-        dst=scratch[: height * width].reshape(width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return Mask((warped > 0).T, left, top)
+    # Bilinear interpolation as two matrix products: exact, where the warps of OpenCV 4 round to
+    # 1/32 prototype pixel. Transposed, so that the crop comes out column-major without a copy.
+    along_x = _linear_weights(x_centres, logits.shape[1])
+    along_y = _linear_weights(y_centres, logits.shape[0])
+    transposed = along_x @ logits.T @ along_y.T
+    return Mask((transposed > 0).T, left, top)
 
 
-def _prototype_window(
+def _linear_weights(positions: npt.NDArray[np.float64], size: int) -> Float32Array:
+    """Weights of linear interpolation: (len(positions), size), each row adds up to 1.
+
+    Positions outside 0..size-1 take the nearest end.
+    """
+    positions = positions.clip(0, size - 1)
+    lower = np.minimum(positions.astype(np.intp), max(size - 2, 0))
+    upper_share = (positions - lower).astype(np.float32)
+    weights = np.zeros((len(positions), size), np.float32)
+    row = np.arange(len(positions))
+    weights[row, lower] = 1 - upper_share
+    weights[row, np.minimum(lower + 1, size - 1)] += upper_share
+    return weights
+
+
+def _prototype_positions(
     letterbox: Letterbox, axis: int, span: tuple[int, int], prototype_size: int
-) -> tuple[tuple[int, int], float, float]:
-    """Prototype pixels that source pixels start..stop-1 read along one axis, and the map to them.
+) -> tuple[tuple[int, int], npt.NDArray[np.float64]]:
+    """Where source pixels start..stop-1 lie among the prototype pixels, along one axis.
 
-    The centre of source pixel ``start + u`` lies at ``(start + u + .5) * gain + pad`` network
-    pixels, and prototype pixel p has its centre at ``(p + .5) * 4``. Where the picture fills whole
-    prototype pixels, its outermost one is repeated at the border, so that padding has no say.
+    The centre of source pixel u lies at ``(u + .5) * gain + pad`` network pixels, and prototype
+    pixel p has its centre at ``(p + .5) * 4``. Where the picture fills whole prototype pixels, its
+    outermost one is repeated at the border, so that padding has no say.
 
     Returns:
-        First and last + 1 prototype pixel; scale and shift with ``p - first = scale * u + shift``.
+        First and last + 1 prototype pixel that is read, and the positions relative to the first.
     """
     start, stop = span
     gain = letterbox.gain_xy[1 - axis]
@@ -189,9 +194,7 @@ def _prototype_window(
     low, high = 0, prototype_size - 1
     if pad % PROTOTYPE_STRIDE == 0 == content_end % PROTOTYPE_STRIDE:
         low, high = pad // PROTOTYPE_STRIDE, content_end // PROTOTYPE_STRIDE - 1
-    scale = gain / PROTOTYPE_STRIDE
-    first_centre = ((start + 0.5) * gain + pad) / PROTOTYPE_STRIDE - 0.5
-    last_centre = first_centre + scale * (stop - 1 - start)
-    first = min(max(math.floor(first_centre), low), high)
-    last = min(max(math.floor(last_centre) + 1, first), high)
-    return (first, last + 1), scale, first_centre - first
+    centres = ((np.arange(start, stop) + 0.5) * gain + pad) / PROTOTYPE_STRIDE - 0.5
+    first = min(max(math.floor(centres[0]), low), high)
+    last = min(max(math.floor(centres[-1]) + 1, first), high)
+    return (first, last + 1), centres - first

@@ -165,8 +165,13 @@ def decode_full(segmentation: Any, hw: tuple[int, int]) -> Mask:
 
 
 def _decode_polygons(polygons: list[Any], hw: tuple[int, int]) -> Mask:
-    """Unite the polygons that are large enough to be one; COCO needs at least three corners."""
-    usable = [p for p in polygons if isinstance(p, list) and len(p) >= 6 and len(p) % 2 == 0]
+    """Unite polygons; those of fewer than three corners hold no pixel and are left out."""
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) % 2:
+            raise DataError(
+                f"a polygon must be a list of x, y, x, y, ... of even length, not {polygon!r:.40}"
+            )
+    usable = [polygon for polygon in polygons if len(polygon) >= 6]
     if not usable:
         return Mask(np.zeros((0, 0), bool), 0, 0)
     for corner in (corner for polygon in usable for corner in polygon):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from armseg_ros.errors import ArmsegError
+from armseg_ros.threads import use_one_blas_thread
 
 VERBS = ("segment", "evaluate", "bag", "bench", "demo", "synth", "train", "export")
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 on success, 1 where a verb says so (a check that failed), 2 on a mistake in the input
         (said in one line on stderr), 130 after Ctrl-C.
     """
+    use_one_blas_thread()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parsed = build_parser().parse_args(arguments)
     try:

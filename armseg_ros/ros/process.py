@@ -11,6 +11,8 @@ from __future__ import annotations
 import signal
 import threading
 
+from armseg_ros.threads import use_one_blas_thread
+
 
 def run_segmenter(arguments: list[str] | None = None) -> int:
     """Run the segmenter node until a signal ends it.
@@ -18,6 +20,7 @@ def run_segmenter(arguments: list[str] | None = None) -> int:
     Returns:
         0 after a signal, 2 when the node cannot start (said in one sentence).
     """
+    use_one_blas_thread()
     stop = stop_on_signals()
     from armseg_ros.ros.segmenter_node import main
 
@@ -30,6 +33,7 @@ def run_evaluator(arguments: list[str] | None = None) -> int:
     Returns:
         0, or 2 when the evaluation cannot be made (said in one sentence).
     """
+    use_one_blas_thread()
     stop = stop_on_signals()
     from armseg_ros.ros.evaluator_node import main
 
