@@ -152,11 +152,12 @@ def _crop_mask(
     (x_first, x_last), x_centres = _prototype_positions(letterbox, 1, (left, right), columns)
     (y_first, y_last), y_centres = _prototype_positions(letterbox, 0, (top, bottom), rows)
     window = prototypes[:, y_first:y_last, x_first:x_last]
-    logits = (coefficients @ window.reshape(len(window), -1)).reshape(window.shape[1:])
+    height, width = y_last - y_first, x_last - x_first
+    logits = (coefficients @ window.reshape(len(window), -1)).reshape(height, width)
     # Bilinear interpolation as two matrix products: exact, where the warps of OpenCV 4 round to
     # 1/32 prototype pixel. Transposed, so that the crop comes out column-major without a copy.
-    along_x = _linear_weights(x_centres, logits.shape[1])
-    along_y = _linear_weights(y_centres, logits.shape[0])
+    along_x = _linear_weights(x_centres, width)
+    along_y = _linear_weights(y_centres, height)
     transposed = along_x @ logits.T @ along_y.T
     return Mask((transposed > 0).T, left, top)
 
