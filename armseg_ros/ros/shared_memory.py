@@ -17,7 +17,7 @@ from pathlib import Path
 
 VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 PROFILE = "fastdds_shm.xml"
-SEGMENT_BYTES = 72 << 20  # what one process takes of /dev/shm with the profile
+SEGMENT_BYTES = 144 << 20  # what one process takes of /dev/shm with the profile
 NODES = 2  # at least the camera and the segmenter share it
 
 _log = logging.getLogger(__name__)
@@ -52,11 +52,15 @@ def use_shared_memory() -> None:
 
 
 def _profiles() -> Iterator[Path]:
-    """Name where the profile may lie: workspaces, this environment, the source tree."""
+    """Name where the profile may lie: source tree, workspaces, this environment.
+
+    Modules of a source tree go with the profile beside them, which may be newer than an installed
+    one.
+    """
+    yield Path(__file__).parents[2] / "config" / PROFILE
     prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     for prefix in (*prefixes, sys.prefix):
         yield Path(prefix) / "share" / "armseg_ros" / "config" / PROFILE
-    yield Path(__file__).parents[2] / "config" / PROFILE
 
 
 def _has_room() -> bool:
