@@ -34,6 +34,7 @@ class Recorder:
 
     Attributes:
         expected: How many pictures the run will have.
+        limited: Whether the source may hold more than the run takes.
         network_error: What the network said when it failed last, else empty.
     """
 
@@ -44,6 +45,7 @@ class Recorder:
             DataError: It exists and is not empty, or cannot be made.
         """
         self.expected = min(len(source), config.limit or len(source))
+        self.limited = config.limit > 0
         self.network_error = ""
         self._source, self._config, self._folder = source, config, folder
         self._started, self._start = datetime.now(timezone.utc), now()
@@ -151,7 +153,7 @@ class Recorder:
             },
             "settings": summaries.settings_of(self._config, provenance),
             "frames": {
-                "total": self.expected,
+                "total": max(self.expected, sum(self._tally.status.values())),
                 **self._tally.status,
                 "unanswered": self._tally.unanswered,
             },

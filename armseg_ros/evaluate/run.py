@@ -73,8 +73,8 @@ def _answer_all(
     """Go through the source; False where ``stop`` ended it."""
     with tqdm(total=recorder.expected, desc="evaluating", unit="picture", disable=None) as progress:
         for index, item in enumerate(source):
-            if index == recorder.expected:
-                break
+            if recorder.limited and index == recorder.expected:
+                break  # without a limit the source says itself when it ends, and what it lacks
             if stop():
                 return False
             frame, result = _answer(item, answerer, recorder)

@@ -127,18 +127,36 @@ class BagDataset:
         """Yield the pictures.
 
         Raises:
-            DataError: The bag's storage is damaged; what came before was good.
+            DataError: The bag's storage is damaged, or, after the last picture, pictures are
+                missing; what came before was good.
         """
         seen: set[int] = set()
+        number = stampless = 0
         with opened(self.path) as reader:
             for number, (message, fault) in enumerate(self._messages(reader, self.image_topic), 1):
                 if message is None:
+                    stampless += 1
                     yield self._nameless(number, f"message_{number}", fault)
                     continue
                 stamp = stamp_ns(message.header)
                 repeated = stamp in seen
                 seen.add(stamp)
                 yield (self._repeated if repeated else self._item)(message, stamp, number)
+        self._check_complete(number, seen, stampless)
+
+    def _check_complete(self, count: int, seen: set[int], stampless: int) -> None:
+        """Hold what was read against what the bag says of itself: no picture is lost silently."""
+        if count != self._count:
+            raise DataError(
+                f"{self.path}: its metadata counts {self._count} pictures on {self.image_topic}, "
+                f"but its storage holds {count}; if that is all, 'ros2 bag reindex' mends the count"
+            )
+        alone = sorted(self._truths.keys() - seen)
+        if len(alone) > stampless:  # a picture that does not deserialize may be theirs
+            raise DataError(
+                f"{self.path}: {len(alone)} messages of {self.truth_topic} have no picture of "
+                f"their stamp on {self.image_topic}, first {alone[0]} ns; record both topics whole"
+            )
 
     def _item(self, message: Any, stamp: int, number: int) -> BagItem:
         info, raw_truth, truth = self._infos.get(stamp), self._truths.get(stamp), None

@@ -217,6 +217,39 @@ def test_damaged_pages_break_off_after_good_pictures(tmp_path: Path) -> None:
     assert 0 < len(seen) < 8
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("told", [2, 6])
+def test_a_wrong_count_is_told_after_all_pictures(tmp_path: Path, storage: str, told: int) -> None:
+    path = bags.write(tmp_path / "bag", pictures(4), storage)
+    metadata = path / "metadata.yaml"
+    text = metadata.read_text()
+    assert "message_count: 4" in text
+    metadata.write_text(text.replace("message_count: 4", f"message_count: {told}"))
+    seen: list[int] = []
+    with pytest.raises(DataError, match=rf"bag: .* counts {told} pictures .* storage holds 4"):
+        read_everything(path, seen)
+    assert len(seen) == 4
+
+
+def test_truth_without_its_picture_is_told(tmp_path: Path) -> None:
+    truths = [
+        ("/ground_truth", TRUTH, n, bags.truth(n * SECOND + 5, ONE, (6, 8))) for n in (1, 2, 3)
+    ]
+    seen: list[int] = []
+    with pytest.raises(DataError, match=r"2 messages of /ground_truth have no .* first 2000000005"):
+        read_everything(bags.write(tmp_path / "bag", [*pictures(1), *truths]), seen)
+    assert seen == [SECOND + 5]
+
+
+def test_truth_of_a_picture_that_does_not_deserialize_is_not_alone(tmp_path: Path) -> None:
+    messages = [
+        ("/image/compressed", COMPRESSED, 0, b"\0\1\0\0"),
+        ("/ground_truth", TRUTH, 0, bags.truth(SECOND, ONE, (6, 8))),
+    ]
+    (item,) = read_bag(bags.write(tmp_path / "bag", messages))
+    assert "does not deserialize" in item.fault
+
+
 @pytest.mark.parametrize("wire", [b"", b"\0\1\0\0", b"\0\1\0\0" + b"\xff" * 40])
 def test_a_message_that_does_not_deserialize_is_one_fault(tmp_path: Path, wire: bytes) -> None:
     messages = [*pictures(2)]
