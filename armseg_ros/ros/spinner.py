@@ -12,13 +12,15 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from armseg_ros.errors import ConfigError
+from armseg_ros.ros.shared_memory import use_shared_memory
 
 
 def init_ros(arguments: list[str] | None) -> None:
-    """Initialise rclpy without its signal handlers.
+    """Initialise rclpy without its signal handlers, and with the shared memory profile.
 
-    Those would shut the context down at once, even halfway through the start and before the last
-    answer is out.
+    The handlers would shut the context down at once, even halfway through the start and before the
+    last answer is out. The profile is read when a process makes its first node and never again, so
+    a node that makes a client later needs it now.
 
     Args:
         arguments: Command line with ROS arguments; None takes the process's own.
@@ -26,6 +28,7 @@ def init_ros(arguments: list[str] | None) -> None:
     Raises:
         ConfigError: The ROS arguments are wrong.
     """
+    use_shared_memory()
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rclpy has three kinds of it, all private
