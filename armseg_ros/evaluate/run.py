@@ -46,9 +46,12 @@ def evaluate(
         The summary as written; ``complete`` is False where ``stop`` ended the run.
 
     Raises:
-        DataError: The folder is in use, or the source broke off; what came before is written.
-        BackendError: The network failed on every picture.
+        DataError: The source holds nothing, the folder is in use, or the source broke off; what
+            came before is written. Or no picture could be read.
+        BackendError: The network failed on every picture, or a node answered none.
     """
+    if len(source) == 0:
+        raise DataError(f"{source.path} lists no pictures, so there is nothing to evaluate")
     try:
         recorder = Recorder(source, config, folder)
         complete = False
@@ -58,9 +61,21 @@ def evaluate(
             summary = recorder.close(answerer.provenance(), complete)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}") from error
-    if recorder.answered == 0 and recorder.network_error:
-        raise BackendError(f"the network failed on every picture: {recorder.network_error}")
+    if complete and recorder.answered == 0:
+        raise _nothing_answered(recorder, summary["frames"])
     return summary
+
+
+def _nothing_answered(recorder: Recorder, frames: dict[str, Any]) -> BackendError | DataError:
+    """Say why a run is worth nothing, by its first picture."""
+    if recorder.network_error:
+        return BackendError(f"the network failed on every picture: {recorder.network_error}")
+    first = frames["unanswered"][0]
+    kind = BackendError if frames["dropped"] else DataError
+    return kind(
+        f"none of {frames['total']} pictures was answered; first {first['sample_id']}: "
+        f"{first['reason']}"
+    )
 
 
 def _answer_all(

@@ -117,6 +117,7 @@ def data_of(source: Source, content_sha256: str) -> dict[str, Any]:
         "kind": source.kind,
         "split": source.split,
         "pictures": len(source),
+        "has_truth": source.has_truth,
         "content_sha256": content_sha256,
     }
 

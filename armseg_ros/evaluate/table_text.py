@@ -48,7 +48,9 @@ def _accuracy_lines(accuracy: dict[str, Any]) -> list[str]:
 
 
 def _no_accuracy(summary: dict[str, Any]) -> list[str]:
-    return [f"{summary['data']['name']} holds no ground truth: accuracy is not known"]
+    name, has_truth = summary["data"]["name"], summary["data"]["has_truth"]
+    lacks = "no labelled picture was answered" if has_truth else "holds no ground truth"
+    return [f"{name}: {lacks}, so accuracy is not known"]
 
 
 def _latency_lines(latency: dict[str, dict[str, float]]) -> list[str]:

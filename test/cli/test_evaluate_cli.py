@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,33 @@ def test_options_reach_the_run(tmp_path: Path, model: str) -> None:
     assert summary["settings"]["score_threshold"] == 0.95
     assert json.loads((tmp_path / "run/predictions.json").read_text()) == []
     assert len(list((tmp_path / "run/overlays").iterdir())) == 1
+
+
+def test_nothing_that_was_answered_is_a_mistake(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = totes.write_coco(tmp_path / "coco")
+    shutil.rmtree(folder / "images")
+    arguments = ["evaluate", str(folder), "--model", model, "-o", str(tmp_path / "run")]
+    assert main(arguments) == 2
+    assert "none of 4 pictures was answered" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", [2, 6])
+def test_a_bag_that_miscounts_is_incomplete(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], told: int
+) -> None:
+    write_bag_from_coco(totes.write_coco(tmp_path / "coco"), "test", tmp_path / "bag")
+    metadata = tmp_path / "bag/metadata.yaml"
+    text = metadata.read_text().replace("message_count: 4", f"message_count: {told}")
+    metadata.write_text(text)
+    arguments = ["evaluate", str(tmp_path / "bag"), "--model", model]
+    assert main([*arguments, "-o", str(tmp_path / "run")]) == 2
+    assert "its storage holds 4" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["complete"] is False
+    assert (summary["frames"]["answered"], summary["frames"]["total"]) == (4, max(told, 4))
+    assert main([*arguments, "-o", str(tmp_path / "few"), "--limit", "2"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import namedtuple
 from pathlib import Path
@@ -128,9 +129,11 @@ def test_silence_is_counted_and_the_run_goes_on(
 
 def test_nobody_answered_at_all(tmp_path: Path) -> None:
     source = CocoSource(totes.write_coco(tmp_path / "coco"))
-    summary = evaluate(
-        source, live(Client(silent=(1, 2, 3, 4))), EvaluateConfig(), tmp_path / "run"
-    )
+    with pytest.raises(
+        BackendError, match=r"none of 4 pictures .* first cell_0/000.jpg: no answer"
+    ):
+        evaluate(source, live(Client(silent=(1, 2, 3, 4))), EvaluateConfig(), tmp_path / "run")
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["model"]["model_id"] == "unknown"
     assert summary["accuracy"] is None
     assert "4 dropped" in table_text(summary)

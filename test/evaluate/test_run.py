@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def test_what_a_run_leaves_behind(folder: Path, tmp_path: Path) -> None:
     assert read(run, "summary.json") == summary
     assert summary["complete"] is True
     assert summary["data"] | {"content_sha256": ""} == {
-        "name": "coco", "kind": "coco", "split": "test", "pictures": 6, "content_sha256": "",
+        "name": "coco", "kind": "coco", "split": "test", "pictures": 6, "has_truth": True,
+        "content_sha256": "",
     }  # fmt: skip
     assert summary["model"] == {"model_id": "oracle@0", "sha256": "0" * 64, "backend": "oracle"}
     assert summary["settings"]["score_threshold"] == 0.001
@@ -184,7 +186,7 @@ def test_without_truth_accuracy_is_null(tmp_path: Path) -> None:
     assert read(tmp_path / "run", "predictions.json") == []
     assert len(list((tmp_path / "run/overlays").iterdir())) == 4
     assert rows(tmp_path / "run", "samples")[0]["objects_missed"] is None
-    assert "accuracy is not known" in table_text(summary)
+    assert "coco: holds no ground truth, so accuracy is not known" in table_text(summary)
 
 
 def test_a_mixed_bag_scores_its_labelled_pictures(tmp_path: Path) -> None:
@@ -237,6 +239,34 @@ def test_a_network_that_never_works_is_an_error(folder: Path, tmp_path: Path) ->
     with pytest.raises(BackendError, match="failed on every picture: the engine is out of memory"):
         run_on(source, tmp_path / "run", broken=[item.sample_id for item in source])
     assert read(tmp_path / "run", "summary.json")["frames"]["failed"] == 6
+
+
+def test_no_readable_picture_is_an_error(folder: Path, tmp_path: Path) -> None:
+    source = open_source(folder)
+    oracle = Oracle(source)
+    shutil.rmtree(folder / "images")
+    with pytest.raises(DataError, match=r"none of 6 pictures was answered; first cell_0/000.jpg: "):
+        evaluate(source, oracle, EvaluateConfig(), tmp_path / "run")
+    summary = read(tmp_path / "run", "summary.json")
+    assert summary["accuracy"] is None
+    assert "coco: no labelled picture was answered, so" in table_text(summary)
+
+
+def test_a_source_of_no_pictures_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "test.json"
+    path.write_text('{"images": [], "annotations": [], "categories": []}')
+    source = open_source(path)
+    with pytest.raises(DataError, match=r"test\.json lists no pictures"):
+        run_on(source, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_stopping_before_the_first_picture_is_no_error(folder: Path, tmp_path: Path) -> None:
+    source = open_source(folder)
+    summary = evaluate(
+        source, Oracle(source), EvaluateConfig(), tmp_path / "run", stop=lambda: True
+    )
+    assert (summary["complete"], summary["frames"]["answered"]) == (False, 0)
 
 
 def test_stopping_keeps_what_is_there(folder: Path, tmp_path: Path) -> None:
