@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,14 +54,15 @@ def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> in
     from tqdm import tqdm
 
     from armseg_ros.data.coco_records import result_records
+    from armseg_ros.data.model_classes import as_drawn, categories_of, category_numbering
     from armseg_ros.evaluate.documents import JsonList
     from armseg_ros.evaluate.overlays import OverlayFolder
 
-    path = folder / "predictions.json"
-    if path.exists():
-        raise DataError(f"{path} exists already; choose another folder or remove it")
+    _refuse_to_overwrite(folder)
+    names = segmenter.backend.model.class_names
     overlays = OverlayFolder(folder / "overlays", len(source), len(source), 0.0)
-    predictions = JsonList(path)
+    (folder / "categories.json").write_text(json.dumps(categories_of(names)), encoding="utf-8")
+    predictions = JsonList(folder / "predictions.json")
     failed = 0
     try:
         for index, item in enumerate(tqdm(source, desc="segmenting", disable=None)):
@@ -71,8 +73,16 @@ def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> in
                 failed += 1
                 continue
             detections = segmenter.segment(frame).detections
-            predictions.extend(result_records(detections, item.sample_id, frame.hw))
-            overlays.add(index, frame, detections)
+            predictions.extend(
+                result_records(detections, item.sample_id, frame.hw, category_numbering(names))
+            )
+            overlays.add(index, frame, as_drawn(detections, names))
     finally:
         predictions.close()
     return failed
+
+
+def _refuse_to_overwrite(folder: Path) -> None:
+    for name in ("predictions.json", "categories.json"):
+        if (folder / name).exists():
+            raise DataError(f"{folder / name} exists already; choose another folder or remove it")

@@ -12,6 +12,7 @@ import numpy as np
 
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import SegmenterConfig
+from armseg_ros.data.model_classes import our_class_ids, with_classes
 from armseg_ros.errors import BackendError, ConfigError
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.types import CLASS_NAMES, Detections, Float32Array, Frame, StageTimes
@@ -86,16 +87,19 @@ class InProcess:
         Raises:
             ConfigError: The model's classes are not those of the ground truth.
         """
-        check_classes(backend.model.class_names, backend.model.model_id)
+        self._class_ids = _our_class_ids(backend.model.class_names, backend.model.model_id)
         self._segmenter = Segmenter(backend, config)
         self._segmenter.segment(Frame(np.zeros((*backend.model.network_hw, 3), np.uint8)))
 
     def answer(self, frame: Frame, _content: Callable[[], bytes], decode_ms: float) -> Answer:
         """Segment one frame."""
         result = self._segmenter.segment(frame)
-        check_class_ids(result.detections)
+        detections = result.detections
+        if self._class_ids is not None:
+            detections = with_classes(detections, self._class_ids)
+        check_class_ids(detections)
         times = replace(result.times, decode=decode_ms, total=decode_ms + result.times.total)
-        return Answer(result.detections, result.features, times)
+        return Answer(detections, result.features, times)
 
     def provenance(self) -> Provenance:
         """Say which model and settings answered."""
@@ -113,14 +117,15 @@ class InProcess:
         )
 
 
-def check_classes(class_names: tuple[str, ...], model_id: str) -> None:
-    """Raise ``ConfigError`` unless a model that names its classes names ours in our order."""
-    named = tuple(name.lower() for name in class_names)
-    if named and named != tuple(name.lower() for name in CLASS_NAMES)[: len(named)]:
+def _our_class_ids(class_names: tuple[str, ...], model_id: str) -> tuple[int, ...] | None:
+    """Find our classes by name, in whatever order; None where a model names none."""
+    found = our_class_ids(class_names)
+    if class_names and found is None:
         raise ConfigError(
             f"model {model_id} finds {', '.join(class_names)}, but ground truth has the classes "
-            f"{', '.join(CLASS_NAMES)} in this order; use a model trained for them"
+            f"{', '.join(CLASS_NAMES)}; use a model trained for them"
         )
+    return found
 
 
 def check_class_ids(detections: Detections) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from networks import write_network
 from pycocotools import mask as coco_mask
 
 from armseg_ros.cli.main import main
+from armseg_ros.data.coco import CATEGORIES
 
 
 def picture(path: Path, hw: tuple[int, int] = (128, 128)) -> Path:
@@ -39,6 +42,50 @@ def test_pictures_in_source_pixels(tmp_path: Path, capsys: pytest.CaptureFixture
     assert [p.name for p in sorted((out / "overlays").iterdir())] == [
         "00001_a_1.jpg", "00002_two.jpg",
     ]  # fmt: skip
+
+
+def answer_with_class(path: Path, class_id: int) -> Path:
+    """Change which class a tiny network answers with."""
+    model = onnx.load(path)
+    value = model.graph.node[0].attribute[0].t
+    rows = onnx.numpy_helper.to_array(value).copy()
+    rows[0, 0, 5], rows[0, 0, 5 + class_id] = 0, 1
+    value.CopyFrom(onnx.numpy_helper.from_array(rows))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "category_id", "categories"),
+    [
+        ("{0: 'Tote', 1: 'Object'}", 1, list(CATEGORIES)),
+        ("{0: 'tote'}", 1, list(CATEGORIES)),
+        ("{0: 'dog', 1: 'Tote'}", 1, [{"id": 1, "name": "dog"}, {"id": 2, "name": "Tote"}]),
+        (None, 1, []),
+    ],
+)
+def test_classes_go_by_their_names(
+    tmp_path: Path, names: str | None, category_id: int, categories: list[dict[str, Any]]
+) -> None:
+    one, classes = picture(tmp_path / "1.png"), 1 if names == "{0: 'tote'}" else 2
+    model = write_network(tmp_path / "tiny.onnx", classes=classes, names=names)
+    assert main(["segment", str(one), "--model", str(model), "-o", str(tmp_path / "out")]) == 0
+    (prediction,) = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert prediction["category_id"] == category_id
+    assert json.loads((tmp_path / "out/categories.json").read_text()) == categories
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_of_many_classes(tmp_path: Path, named: bool) -> None:
+    names = str({n: f"kind {n}" for n in range(80)}) if named else None
+    model = answer_with_class(write_network(tmp_path / "m.onnx", classes=80, names=names), 16)
+    one, out = picture(tmp_path / "1.png"), tmp_path / "out"
+    assert main(["segment", str(one), "--model", str(model), "-o", str(out)]) == 0
+    (prediction,) = json.loads((out / "predictions.json").read_text())
+    assert prediction["category_id"] == 17
+    categories = json.loads((out / "categories.json").read_text())
+    assert (categories[16:17] == [{"id": 17, "name": "kind 16"}]) is named
+    assert len(categories) == (80 if named else 0)
 
 
 def test_a_threshold_above_the_score(tmp_path: Path) -> None:

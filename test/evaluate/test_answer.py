@@ -34,11 +34,20 @@ def test_an_answer_and_where_it_came_from(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("names", ["{0: 'Tote', 1: 'Object'}", "{0: 'person', 1: 'dog'}"])
+@pytest.mark.parametrize("names", ["{0: 'Tote', 1: 'Tote'}", "{0: 'person', 1: 'dog'}"])
 def test_a_model_of_other_classes_is_refused(tmp_path: Path, names: str) -> None:
     backend = open_backend(write_network(tmp_path / "tiny.onnx", names=names), threads=1)
-    with pytest.raises(ConfigError, match=r"tiny@.* has the classes Object, Tote in this order"):
+    with pytest.raises(ConfigError, match=r"tiny@.* has the classes Object, Tote; use"):
         InProcess(backend, EvaluateConfig().segmenter())
+
+
+@pytest.mark.parametrize(
+    ("names", "class_id"), [("{0: 'tote', 1: 'OBJECT'}", 1), ("{0: 'object', 1: 'Tote'}", 0)]
+)
+def test_classes_are_found_by_name(tmp_path: Path, names: str, class_id: int) -> None:
+    backend = open_backend(write_network(tmp_path / "tiny.onnx", names=names), threads=1)
+    answerer = InProcess(backend, EvaluateConfig().segmenter())
+    assert answerer.answer(FRAME, bytes, 0.0).detections.class_ids.tolist() == [class_id]
 
 
 def test_a_model_that_names_no_classes_is_trusted_until_it_cannot_be(tmp_path: Path) -> None:
