@@ -26,9 +26,14 @@ def run(args: argparse.Namespace) -> int:
     """Convert, and say how many pictures there were."""
     from armseg_ros.data.bag import extract_coco, write_bag_from_coco
 
-    if args.extract:
-        count = extract_coco(args.source, args.output, args.split)
-    else:
-        count = write_bag_from_coco(args.source, args.split, args.output, args.storage)
+    try:
+        if args.extract:
+            left = f"{args.output} has pictures, but no annotation file; the same command goes on"
+            count = extract_coco(args.source, args.output, args.split)
+        else:
+            left = f"{args.output} was not written"
+            count = write_bag_from_coco(args.source, args.split, args.output, args.storage)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(left) from interrupt
     print(f"{args.output}: {count} pictures")
     return 0

@@ -8,7 +8,6 @@ process; with --live every picture goes through a running segmenter node, one at
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from armseg_ros.evaluate.settings import EvaluateConfig
 
 HELP = "measure a model on a bag, a COCO folder or pictures"
-
-_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,13 +83,11 @@ def run(args: argparse.Namespace) -> int:
         summary = evaluate(source, answerer, config, args.output, stop=stop)
     print(table_text(summary))
     if not summary["complete"]:
-        _log.warning(
-            "stopped after %d of %d pictures; %s holds these, marked as incomplete",
-            sum(summary["frames"][key] for key in ("answered", "dropped", "failed")),
-            summary["frames"]["total"],
-            args.output,
+        frames = summary["frames"]
+        done = sum(frames[key] for key in ("answered", "dropped", "failed"))
+        raise KeyboardInterrupt(
+            f"{args.output} holds {done} of {frames['total']} pictures, marked as incomplete"
         )
-        raise KeyboardInterrupt
     return 0
 
 

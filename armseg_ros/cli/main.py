@@ -20,8 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Returns:
-        0 on success, 1 where a verb says so (a check that failed), 2 on a mistake in the input
-        (said in one line on stderr), 130 after Ctrl-C.
+        0 on success, 1 where a verb says so (a check that failed), 2 on a mistake in the input or
+        a file that cannot be used (said in one line on stderr), 130 after Ctrl-C; what a verb
+        knows of its state then is the text of its ``KeyboardInterrupt``.
     """
     use_one_blas_thread()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -31,13 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ArmsegError as error:
         print(f"armseg {parsed.verb}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"armseg {parsed.verb}: interrupted; what was written is kept", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        state = f"; {interrupt}" if str(interrupt) else ""
+        print(f"armseg {parsed.verb}: interrupted{state}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away (armseg ... | head)
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"armseg {parsed.verb}: {_describe(error)}", file=sys.stderr)
+        return 2
     return code
+
+
+def _describe(error: OSError) -> str:
+    """Name the file and what the operating system says of it."""
+    if error.filename is None:
+        return str(error)
+    return f"{error.filename} cannot be used: {error.strerror}; check the path and its permissions"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -63,7 +63,7 @@ def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> in
     overlays = OverlayFolder(folder / "overlays", len(source), len(source), 0.0)
     (folder / "categories.json").write_text(json.dumps(categories_of(names)), encoding="utf-8")
     predictions = JsonList(folder / "predictions.json")
-    failed = 0
+    failed = index = 0
     try:
         for index, item in enumerate(tqdm(source, desc="segmenting", disable=None)):
             try:
@@ -77,6 +77,8 @@ def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> in
                 result_records(detections, item.sample_id, frame.hw, category_numbering(names))
             )
             overlays.add(index, frame, as_drawn(detections, names))
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(f"{folder} holds the {index} pictures before") from interrupt
     finally:
         predictions.close()
     return failed

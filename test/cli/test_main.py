@@ -31,7 +31,14 @@ def test_no_verb_is_a_mistake() -> None:
     ("raised", "code", "sentence"),
     [
         (DataError("bag.mcap: is empty"), 2, "armseg bench: bag.mcap: is empty\n"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "armseg bench: interrupted\n"),
+        (KeyboardInterrupt("2 are kept"), 130, "armseg bench: interrupted; 2 are kept\n"),
+        (
+            NotADirectoryError(20, "Not a directory", "a/b"),
+            2,
+            "armseg bench: a/b cannot be used: Not a directory; check",
+        ),
+        (OSError("no space"), 2, "armseg bench: no space\n"),
     ],
 )
 def test_errors_become_one_line(

@@ -16,6 +16,8 @@ from pycocotools import mask as coco_mask
 
 from armseg_ros.cli.main import main
 from armseg_ros.data.coco import CATEGORIES
+from armseg_ros.segmenter import Segmenter
+from armseg_ros.types import Frame, Segmentation
 
 
 def picture(path: Path, hw: tuple[int, int] = (128, 128)) -> Path:
@@ -107,6 +109,25 @@ def test_a_bad_picture_is_named_and_the_rest_done(
     assert "1.jpg is cut short" in caplog.text
 
 
+def test_interrupted_it_keeps_what_was_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "123":
+        picture(tmp_path / f"in/{name}.png")
+    model, out, segment = write_network(tmp_path / "tiny.onnx"), tmp_path / "out", Segmenter.segment
+
+    def interrupt_at_the_third(self: Segmenter, frame: Frame) -> Segmentation:
+        if frame.sample_id == "3.png":
+            raise KeyboardInterrupt
+        return segment(self, frame)
+
+    monkeypatch.setattr(Segmenter, "segment", interrupt_at_the_third)
+    assert main(["segment", str(tmp_path / "in"), "--model", str(model), "-o", str(out)]) == 130
+    error = capsys.readouterr().err
+    assert error == f"armseg segment: interrupted; {out} holds the 2 pictures before\n"
+    assert len(json.loads((out / "predictions.json").read_text())) == 2
+
+
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = write_network(tmp_path / "tiny.onnx")
     gone = str(tmp_path / "gone.jpg")
@@ -118,3 +139,8 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["segment", one, "--model", str(model), "-o", str(tmp_path / "out")]) == 2
     assert "predictions.json exists already" in capsys.readouterr().err
     assert (tmp_path / "out/predictions.json").read_text() == "mine"
+    out = str(tmp_path / "1.png/out")
+    assert main(["segment", one, "--model", str(model), "-o", out]) == 2
+    error = capsys.readouterr().err
+    assert "1.png/out" in error
+    assert error.count("\n") == 1

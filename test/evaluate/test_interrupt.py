@@ -64,7 +64,7 @@ def test_a_signal_keeps_what_is_there(tmp_path: Path, number: signal.Signals) ->
     assert 0 < answered < PICTURES
     assert len(json.loads((run / "predictions.json").read_text())) == answered
     assert pq.read_table(run / "samples.parquet").num_rows == answered
-    assert f"stopped after {answered} of {PICTURES} pictures" in errors
+    assert f"interrupted; {run} holds {answered} of {PICTURES} pictures, marked as" in errors
     assert "Traceback" not in errors
     assert f"{answered} of {PICTURES} pictures answered" in out
 
