@@ -160,7 +160,7 @@ def segmenter_config(values: Mapping[str, Any]) -> SegmenterConfig:
     Raises:
         ConfigError: A value is out of range; the message names key, value and range.
     """
-    classes: Iterable[int] = values["class_ids"]
+    classes: Iterable[int] = values["class_ids"] or [ALL_CLASSES]  # ROS reads [] as nothing
     return SegmenterConfig(
         decode=DecodeConfig(
             score_threshold=values["score_threshold"],

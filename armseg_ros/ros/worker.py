@@ -92,8 +92,9 @@ class Worker:
 
     def put(self, arrival: Arrival) -> None:
         """Hand over an image; it takes the place of one that still waits."""
+        replaced = self._slot.put(arrival)
         self._statistics.receive()
-        if self._slot.put(arrival):
+        if replaced:
             self._statistics.drop(REPLACED)
 
     def clear(self) -> None:

@@ -79,8 +79,14 @@ class History:
         self.rows = [row for row in read_history(self._csv) if row["step"] <= first_step]
 
     def add(self, row: Row) -> None:
-        """Append a row; columns that it lacks stay empty."""
-        self.rows.append(row)
+        """Append a row, or complete the last one where it is of the same step.
+
+        Columns that a row lacks stay empty.
+        """
+        if self.rows and self.rows[-1]["step"] == row["step"]:
+            self.rows[-1] = self.rows[-1] | row
+        else:
+            self.rows.append(row)
 
     def write_table(self) -> None:
         """Write ``log.csv``.

@@ -81,3 +81,5 @@ def test_wrong_texts_and_classes_are_refused() -> None:
     with pytest.raises(ConfigError, match="class_ids"):
         segmenter_config(DEFAULTS | {"class_ids": [-2]})
     assert segmenter_config(DEFAULTS | {"class_ids": [1]}).decode.class_ids == (1,)
+    for everything in ([-1], [], None):  # ROS hands an empty list over as nothing
+        assert segmenter_config(DEFAULTS | {"class_ids": everything}).decode.class_ids == ()
