@@ -19,6 +19,7 @@ from armseg_ros.types import CLASS_NAMES, Instances, Mask
 
 CATEGORIES = ({"id": 1, "name": "Tote"}, {"id": 2, "name": "Object"})
 CATEGORY_ID_OF_CLASS = (2, 1)  # ARMBench's ids of CLASS_NAMES, in their order
+LARGEST_ID = 2**63 - 1
 SPLITS = ("train", "val", "test")
 
 
@@ -68,13 +69,17 @@ class CocoDataset:
 def read_coco(source: Path, split: str | None = None) -> CocoDataset:
     """Read one split.
 
+    Annotation ids are not used, so they may be missing or appear twice; whatever is written from
+    a dataset is numbered anew.
+
     Args:
         source: The COCO folder, or an annotation file directly (``images/`` beside it).
         split: ``train``, ``val`` or ``test``; needed when ``source`` is a folder with several.
 
     Raises:
         DataError: The file is missing or not COCO, or a record names an unknown picture or
-            category, repeats an id, holds a number that is not finite, or leaves the folder.
+            category, repeats the id or name of a picture, holds a number that is not finite or an
+            id beyond 64 bits, or leaves the folder.
     """
     path = _annotation_file(source, split)
     document = _load_json(path)
@@ -168,7 +173,7 @@ def _annotation_file(source: Path, split: str | None) -> Path:
 def _load_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: not a readable JSON file: {error}") from error
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected a COCO object, found a {type(document).__name__}")
@@ -186,7 +191,7 @@ def _read_categories(document: dict[str, Any], path: Path) -> dict[int, int]:
     out = {}
     for record in document.get("categories", []):
         name = str(record.get("name", "")).lower() if isinstance(record, dict) else ""
-        if name not in known or not isinstance(record.get("id"), int):
+        if name not in known or not is_whole_number(record.get("id")):
             raise DataError(
                 f"{path}: category {record} needs a whole number as id and a name that is one of "
                 f"{', '.join(CLASS_NAMES)}"
@@ -201,8 +206,10 @@ def _image_records(document: dict[str, Any], path: Path) -> list[dict[str, Any]]
     for record in document["images"]:
         if not isinstance(record, dict):
             raise DataError(f"{path}: an entry of 'images' is {record!r}, not an object")
-        if not isinstance(record.get("id"), int) or not isinstance(record.get("file_name"), str):
-            raise DataError(f"{path}: image record {record} needs an integer id and a file_name")
+        if not is_whole_number(record.get("id")) or not isinstance(record.get("file_name"), str):
+            raise DataError(
+                f"{path}: image record {record} needs a file_name and an integer id of 64 bits"
+            )
         if not record["file_name"].isprintable():
             raise DataError(
                 f"{path}: image {record['id']} has the file_name {record['file_name']!r}"
@@ -227,7 +234,7 @@ def _check_annotation(
         raise DataError(f"{path}: an entry of 'annotations' is {record!r}, not an object")
     where = f"{path}: annotation {record.get('id')}"
     for key in ("image_id", "category_id"):
-        if not isinstance(record.get(key), int):
+        if not is_whole_number(record.get(key)):
             raise DataError(f"{where} has {key} {record.get(key)!r}, expected a whole number")
     if record["image_id"] not in images:
         raise DataError(f"{where} names image {record.get('image_id')}, which is not in 'images'")
@@ -242,6 +249,15 @@ def _check_annotation(
     if box is None and not record.get("segmentation"):
         raise DataError(f"{where} has neither bbox nor segmentation")
     return {**record, "class_id": class_of_category[record["category_id"]]}
+
+
+def is_whole_number(value: Any) -> bool:
+    """Whether a value from a file is an integer that tables can hold: 64 bits with sign."""
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and -LARGEST_ID - 1 <= value <= LARGEST_ID
+    )
 
 
 def _is_box(box: Any) -> bool:

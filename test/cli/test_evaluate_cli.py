@@ -87,6 +87,7 @@ def test_a_bag_that_miscounts_is_incomplete(
         (["coco", "--split", "train"], "expected train.json, found test"),
         (["coco", "--score-threshold", "2"], "score_threshold is 2.0, but must lie in 0.0 to 1.0"),
         (["coco", "--live"], "leave out --model"),
+        (["huge"], "needs a file_name and an integer id of 64 bits"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -98,6 +99,10 @@ def test_mistakes_are_one_line(
     sentence: str,
 ) -> None:
     totes.write_coco(tmp_path / "coco")
+    totes.edit_json(
+        totes.write_coco(tmp_path / "huge") / "test.json",
+        lambda document: document["images"][0].update(id=2**63),
+    )
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", *extra, "--model", model, "-o", "run"]) == 2
     error = capsys.readouterr().err

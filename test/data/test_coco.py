@@ -84,6 +84,13 @@ def test_crowds_are_known(tmp_path: Path) -> None:
     assert read_coco(tmp_path).samples[1].truth.crowd.tolist() == [False, True]
 
 
+@pytest.mark.parametrize("change", [lambda a: a.pop("id"), lambda a: a.update(id=1)])
+def test_annotation_ids_are_not_used(tmp_path: Path, change: Change) -> None:
+    totes.write_coco(tmp_path)
+    totes.edit_json(tmp_path / "test.json", lambda d: [change(a) for a in d["annotations"]])
+    assert [len(sample.truth) for sample in read_coco(tmp_path).samples] == [1, 2, 3, 4]
+
+
 def test_labelled_as_empty_is_not_unlabelled(tmp_path: Path) -> None:
     totes.write_coco(tmp_path, count=1)
     totes.edit_json(tmp_path / "test.json", lambda d: d["annotations"].clear())
@@ -113,11 +120,14 @@ BAD: list[tuple[Change, str]] = [
     (lambda d: d["images"][1].update(file_name=d["images"][0]["file_name"]), "appears twice"),
     (lambda d: d["images"][1].update(width=0), "image 13 has width 0"),
     (lambda d: d["images"][1].update(height="48"), "image 13 has height '48'"),
-    (lambda d: d["images"][1].pop("file_name"), "needs an integer id and a file_name"),
+    (lambda d: d["images"][1].pop("file_name"), "needs a file_name and an integer id"),
     (lambda d: d["images"][1].update(file_name="../../etc/passwd"), "leaves the folder"),
     (lambda d: d["images"][1].update(file_name="a\nb.jpg"), r"image 13 has the file_name 'a\\nb"),
     (lambda d: d["images"][1].update(file_name="a\ud800.jpg"), "image 13 has the file_name"),
     (lambda d: d["images"][1].update(file_name="/etc/passwd"), "leaves the folder"),
+    (lambda d: d["images"][0].update(id=2**63), "needs a file_name and an integer id of 64 bits"),
+    (lambda d: d["images"][0].update(id=True), "needs a file_name and an integer id of 64 bits"),
+    (lambda d: d["annotations"][1].update(image_id=10**30), "image_id 10+, expected a whole"),
     (lambda d: d.pop("images"), "needs 'images'"),
     (lambda d: d.update(annotations={}), "'annotations' must be a list"),
     (
@@ -167,7 +177,8 @@ def test_a_wrong_mask_names_picture_and_annotation(
         _ = read_coco(tmp_path).samples[1].truth
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "{", '{"images": ' + "[" * 100000, "\xff"])
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{", '{"images": ' + "[" * 100000, "\xff",
+                                  '{"images": [{"id": 1' + "0" * 5000 + "}]}"])  # fmt: skip
 def test_a_file_that_is_not_coco(tmp_path: Path, text: str) -> None:
     (tmp_path / "test.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"test.json: "):

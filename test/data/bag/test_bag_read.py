@@ -288,7 +288,14 @@ def test_joined_recordings_are_numbered_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[1]", '{"stamp_ns": 1, "sample_id": 5, "image_id": 1}']
+    "text",
+    [
+        "",
+        "{}",
+        "[1]",
+        '{"stamp_ns": 1, "sample_id": 5, "image_id": 1}',
+        '{"stamp_ns": 1, "sample_id": "a", "image_id": 9223372036854775808}',
+    ],
 )
 def test_a_wrong_sample_record(tmp_path: Path, text: str) -> None:
     record = bags.STORE.types["std_msgs/msg/String"](data=text)
