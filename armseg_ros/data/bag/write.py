@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from armseg_ros.data.bag import definitions as names
 from armseg_ros.data.bag.messages import make_header, truth_to_message
-from armseg_ros.data.coco import CATEGORIES, CocoDataset, Sample, read_coco
+from armseg_ros.data.coco import CocoDataset, Sample, read_coco
 from armseg_ros.data.folder import check_size
 from armseg_ros.data.images import check_encoded, read_bytes
 from armseg_ros.errors import DataError
@@ -76,8 +76,6 @@ def write_bag_from_coco(
     with _new_folder(bag_path) as path:
         writer = Writer(path, version=9, storage_plugin=STORAGES[storage])
         writer.set_custom_data(names.SPLIT_KEY, dataset.path.stem)
-        writer.set_custom_data("armseg.categories", json.dumps(CATEGORIES))
-        writer.set_custom_data("armseg.has_truth", json.dumps(dataset.has_truth))
         with writer:
             _write_samples(writer, dataset)
     return len(dataset.samples)
@@ -101,7 +99,7 @@ def _write_samples(writer: Writer, dataset: CocoDataset) -> None:
         messages = [
             (
                 info,
-                store.types[names.INFO_TYPE](data=_info(sample, stamp, dataset.has_truth)),
+                store.types[names.INFO_TYPE](data=_info(sample, stamp)),
             ),
             (image, _compressed(sample, header, store.types)),
         ]
@@ -126,13 +124,12 @@ def _compressed(sample: Sample, header: Any, types: dict[str, Any]) -> Any:
     )
 
 
-def _info(sample: Sample, stamp: int, labelled: bool) -> str:
+def _info(sample: Sample, stamp: int) -> str:
     return json.dumps(
         {
             "stamp_ns": stamp,
             "sample_id": sample.sample_id,
             "image_id": sample.image_id,
-            "labelled": labelled,
             "attributes": sample.attributes,
         }
     )
