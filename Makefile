@@ -3,7 +3,7 @@
 # make venv   only set up .venv (PYTHON=python3.12 chooses the interpreter)
 #
 # The environment is made anew only when something that is compiled or installed changes; Python
-# modules are always taken from this source tree.
+# modules are always taken from this source tree, from wherever .venv/bin/armseg is called.
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,6 +35,8 @@ $(VENV)/build-tools: setup.py pyproject.toml | $(RUN)
 
 $(VENV)/package: $(VENV)/build-tools $(COMPILED_FROM)
 	$(PIP) install --no-build-isolation .
+	$(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))" | \
+		xargs -I{} sh -c 'echo "import sys; sys.path.insert(0, \"$(CURDIR)\")" >{}/armseg_source_tree.pth'
 	touch $@
 
 # Plain torch from PyPI brings gigabytes of CUDA: a CPU build that pip's own configuration finds
