@@ -143,7 +143,7 @@ def _too_few(rows: Rows) -> str:
 def _choose(
     candidates: list[tuple[str, Rows, Learner]], seed: int
 ) -> tuple[str, Rows, Learner, FloatArray, dict[str, Any]]:
-    """Take the next larger model only if its average precision leads beyond the 95 % interval."""
+    """Take the next larger model only if it leads beyond the 95 % interval."""
     report: dict[str, Any] = {}
     best: tuple[str, Rows, Learner, FloatArray] | None = None
     for name, rows, learner in candidates:
@@ -162,13 +162,18 @@ def _choose(
 
 
 def _leads(margins: FloatArray, others: FloatArray, rows: Rows, seed: int) -> bool:
+    """Whether one of two figures leads beyond its interval, and the other is not behind."""
     labels, groups = rows.labels[rows.deployed], rows.groups[rows.deployed]
-    leads: list[float | None] = []
-    for drawn in resamples(groups, seed=seed):
-        ours, theirs = (average_precision(s[drawn], labels[drawn]) for s in (margins, others))
-        leads.append(None if ours is None or theirs is None else ours - theirs)
-    span = interval(leads)
-    return span is not None and span[0] > 0
+    leads: tuple[list[float | None], ...] = ([], [])
+    ahead = []
+    draws = resamples(groups, seed=seed)
+    for figure, found in zip((average_precision, auroc), leads, strict=True):
+        for drawn in draws:
+            ours, theirs = (figure(s[drawn], labels[drawn]) for s in (margins, others))
+            found.append(None if ours is None or theirs is None else ours - theirs)
+        ahead.append((figure(margins, labels) or 0) >= (figure(others, labels) or 0))
+    spans = [interval(found) for found in leads]
+    return all(ahead) and any(span is not None and span[0] > 0 for span in spans)
 
 
 def _trees_on_a_part(rows: Rows, seed: int) -> Classifier:
