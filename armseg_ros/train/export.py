@@ -173,12 +173,13 @@ def _training_info(content: dict[str, Any]) -> dict[str, str]:
         return {}
     settings = yaml.safe_load(content["settings"])
     metrics = {name: round(value, 4) for name, value in content.get("metrics", {}).items()}
+    val = Path(settings["val"] or settings["data"][0]).name
     return {
         "training_data": ", ".join(Path(folder).name for folder in settings["data"]),
         "training_sizes": ", ".join(settings["sizes"]),
         "training_steps": str(content.get("step", "")),
         "seed": str(settings["seed"]),
-        "validation": f"mask AP on {Path(settings['val'] or settings['data'][0]).name}: {metrics}",
+        "validation": f"mask AP on up to {settings['val_limit']} pictures of {val}: {metrics}",
     }
 
 

@@ -105,14 +105,14 @@ def test_a_run_says_how_it_was_trained(weights, tmp_path):
         "weights": checkpoint.read_weights(weights),
         "step": 9,
         "metrics": {"object_ap": 0.5},
-        "settings": "data: [/x/totes]\nval: ''\nsizes: [96x128@1]\nseed: 3\n",
+        "settings": "data: [/x/totes]\nval: ''\nval_limit: 60\nsizes: [96x128@1]\nseed: 3\n",
     }
     checkpoint.save(tmp_path / "best.pt", content)
     info = read_source(tmp_path).info
     assert info["training_data"] == "totes"
     assert info["training_steps"] == "9"
     assert info["seed"] == "3"
-    assert "0.5" in info["validation"]
+    assert info["validation"] == "mask AP on up to 60 pictures of totes: {'object_ap': 0.5}"
 
 
 def test_sizes_the_network_cannot_have_are_refused(files, tmp_path):
