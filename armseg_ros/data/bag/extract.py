@@ -18,26 +18,24 @@ from armseg_ros.data.coco import (
     resolve_inside,
 )
 from armseg_ros.data.coco_records import truth_records
+from armseg_ros.data.image_header import read_header
 from armseg_ros.data.images import IMAGE_SUFFIXES
 from armseg_ros.errors import DataError
+from armseg_ros.types import Uint8Array
 
 _log = logging.getLogger(__name__)
 
-_SUFFIX_OF_FORMAT = {
-    "jpeg": ".jpg",
-    "jpg": ".jpg",
-    "png": ".png",
-    "tiff": ".tif",
-    "bmp": ".bmp",
-}
+_SUFFIX_OF_FORMAT = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "bmp": ".bmp"}
+_LOSSY_SUFFIXES = (".jpg", ".jpeg")
 
 
 def extract_coco(bag_path: Path, folder: Path, split: str | None = None) -> int:
     """Write the pictures and ground truth of a bag as one split of a COCO folder.
 
-    Compressed pictures keep their bytes, raw ones become PNG. A bag without ground truth gives a
-    file without ``annotations``; unlabelled pictures of a bag that has some are left out, since
-    COCO cannot tell them from empty ones.
+    Compressed pictures keep their bytes, raw ones become PNG. Pictures that are there already, from
+    another split or an interrupted run, are taken if they are the same. A bag without ground truth
+    gives a file without ``annotations``; unlabelled pictures of a bag that has some are left out,
+    since COCO cannot tell them from empty ones.
 
     Args:
         bag_path: The bag.
@@ -78,13 +76,11 @@ def _extract_item(item: BagItem, bag: BagDataset, folder: Path, document: dict[s
         return
     name = _file_name(item)
     target = resolve_inside(folder / "images", name, bag.path)
-    if target.exists() and target.read_bytes() != item.content():
+    content = item.content() if item.encoded else _encode(frame.image, target)
+    if target.exists() and target.read_bytes() != content:
         raise DataError(f"{target} exists already and is another picture; choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if item.image_format:
-        target.write_bytes(item.content())
-    elif not cv2.imwrite(str(target), frame.image):
-        raise DataError(f"{target} cannot be written")
+    target.write_bytes(content)
     height, width = frame.hw
     document["images"].append(
         item.attributes | {"id": item.image_id, "file_name": name, "height": height, "width": width}
@@ -95,8 +91,22 @@ def _extract_item(item: BagItem, bag: BagDataset, folder: Path, document: dict[s
         document["annotations"] += [{"id": first + n, **r} for n, r in enumerate(records)]
 
 
+def _encode(image: Uint8Array, target: Path) -> bytes:
+    done, encoded = cv2.imencode(target.suffix, image)
+    if not done:
+        raise DataError(f"{target} cannot be encoded as {target.suffix}")
+    return encoded.tobytes()
+
+
 def _file_name(item: BagItem) -> str:
-    """Give a name with the suffix of a picture, which a stamp does not have."""
-    if PurePosixPath(item.sample_id).suffix.lower() in IMAGE_SUFFIXES:
+    """Give a name with the suffix of a picture, which a stamp does not have.
+
+    What kind of file a compressed picture is, its first bytes say: ``format`` of image_transport
+    is a sentence, such as ``bgr8; jpeg compressed bgr8``. Raw pixels must not become lossy.
+    """
+    suffix = PurePosixPath(item.sample_id).suffix.lower()
+    if suffix in IMAGE_SUFFIXES and (item.encoded or suffix not in _LOSSY_SUFFIXES):
         return item.sample_id
-    return item.sample_id + _SUFFIX_OF_FORMAT.get(item.image_format.split(";")[0], ".png")
+    if not item.encoded:
+        return item.sample_id + ".png"
+    return item.sample_id + _SUFFIX_OF_FORMAT[read_header(item.content()).format]

@@ -66,7 +66,7 @@ class BagItem:
         """Decode the picture and hold its size against the ground truth's."""
         if self.fault:
             raise DataError(self.fault)
-        if hasattr(self._image, "format"):
+        if self.encoded:
             pixels = decode_image(self._image.data.tobytes(), self.sample_id)
         else:
             pixels = bgr_from_raw(self._image, self.sample_id)
@@ -86,9 +86,9 @@ class BagItem:
         return b"" if self.fault else bytes(self._image.data.tobytes())
 
     @property
-    def image_format(self) -> str:
-        """``format`` of a compressed picture, empty for a raw one."""
-        return str(getattr(self._image, "format", ""))
+    def encoded(self) -> bool:
+        """Whether ``content`` is a picture file; False for raw pixels."""
+        return hasattr(self._image, "format")
 
 
 class BagDataset:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bags
+import cv2
 import numpy as np
 import pytest
 import totes
@@ -43,8 +44,37 @@ def test_raw_images(tmp_path: Path, storage: str, encoding: str) -> None:
     np.testing.assert_array_equal(item.frame().image, expected)
     assert item.sample_id == f"stamp_{7 * SECOND}"
     assert item.frame().frame_id == "camera"
-    assert item.image_format == ""
+    assert not item.encoded
     assert item.truth() is None
+
+
+@pytest.mark.parametrize("said", ["bgr8; jpeg compressed bgr8", "jpg", "", "png"])
+def test_the_bytes_say_what_file_a_picture_is(tmp_path: Path, said: str) -> None:
+    """image_transport writes a sentence as format, other drivers write what they like."""
+    encoded = bytes(cv2.imencode(".jpg", PIXELS)[1])
+    message = bags.compressed(5, data=encoded)
+    message.format = said
+    path = bags.write(tmp_path / "bag", [("/camera/compressed", COMPRESSED, 0, message)])
+    assert extract_coco(path, tmp_path / "out") == 1
+    (picture,) = (tmp_path / "out/images").iterdir()
+    assert picture.name == "stamp_5.jpg"
+    assert picture.read_bytes() == encoded
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a"])
+def test_raw_images_are_kept_exactly_and_known_again(tmp_path: Path, name: str) -> None:
+    messages = [
+        ("/image", IMAGE, 0, bags.raw(SECOND, PIXELS)),
+        ("/ground_truth", TRUTH, 0, bags.truth(SECOND, ONE, (6, 8), name)),
+    ]
+    path = bags.write(tmp_path / "bag", messages)
+    for split in ("train", "val"):
+        assert extract_coco(path, tmp_path / "out", split) == 1
+    (picture,) = (tmp_path / "out/images").iterdir()
+    np.testing.assert_array_equal(cv2.imread(str(picture)), PIXELS)
+    cv2.imwrite(str(picture), PIXELS[::-1])
+    with pytest.raises(DataError, match="is another picture"):
+        extract_coco(path, tmp_path / "out", "test")
 
 
 def test_raw_images_become_png_files(tmp_path: Path) -> None:

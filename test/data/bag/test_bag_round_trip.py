@@ -112,7 +112,8 @@ def test_png_pictures_are_named_so(tmp_path: Path) -> None:
     folder = totes.write_coco(tmp_path / "coco", suffix=".png", count=1)
     write_bag_from_coco(folder, "test", tmp_path / "bag")
     (item,) = read_bag(tmp_path / "bag")
-    assert item.image_format == "png"
+    assert item.encoded
+    assert item._image.format == "png"
 
 
 def test_an_existing_bag_is_not_touched(tmp_path: Path) -> None:
