@@ -196,7 +196,7 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
         stop: Set by whoever wants the node to end, such as a signal handler.
 
     Returns:
-        0; 2 when the evaluation cannot be made (said in one sentence).
+        0; 1 when a callback raised; 2 when the evaluation cannot be made (said in one sentence).
     """
     logger = rclpy.logging.get_logger("evaluator")
     try:
@@ -216,4 +216,4 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
         return STARTED_BADLY
     finally:
         spinner.close()
-    return 0
+    return spinner.exit_code(logger)

@@ -199,7 +199,7 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
         stop: Set by whoever wants the node to end, such as a signal handler.
 
     Returns:
-        0, or 2 when the node cannot start (said in one sentence).
+        0; 1 when a callback raised; 2 when the node cannot start (said in one sentence).
     """
     logger = rclpy.logging.get_logger("segmenter")
     try:
@@ -213,4 +213,4 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
     stop.wait()
     node.close()
     spinner.close()
-    return 0
+    return spinner.exit_code(logger)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from armseg_ros.errors import ConfigError
 from armseg_ros.ros.shared_memory import use_shared_memory
+
+CLOSE_TIMEOUT_S = 10.0
+DIED = 1  # exit code of a node whose callback raised
+
+_log = logging.getLogger(__name__)
 
 
 def init_ros(arguments: list[str] | None) -> None:
@@ -36,9 +43,11 @@ def init_ros(arguments: list[str] | None) -> None:
 
 
 class Spinner:
-    """Serves one node until it is closed."""
+    """Serves one node until it is closed.
 
-    """Serves one node until it is closed."""
+    Attributes:
+        error: What ended the thread before it was closed: a callback raised it. None otherwise.
+    """
 
     def __init__(self, node: Any, on_end: Callable[[], None] | None = None) -> None:
         """Start the thread.
@@ -47,6 +56,7 @@ class Spinner:
             node: The node; its context is shut down in the end.
             on_end: Called in the thread when it ends, also where a callback raised.
         """
+        self.error: Exception | None = None
         self._context = node.context
         self._on_end = on_end
         self._executor = SingleThreadedExecutor(context=node.context)
@@ -54,17 +64,40 @@ class Spinner:
         self._thread = threading.Thread(target=self._spin, name="ros", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Shut the context down and end the thread; a second call does nothing."""
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Shut the context down and end the thread; a second call does nothing.
+
+        Args:
+            timeout_s: Longest wait in seconds; a callback that hangs is left to the process's end.
+        """
         rclpy.try_shutdown(context=self._context)
-        self._thread.join()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            _log.error("a callback has not returned after %g s; leaving it", timeout_s)
+            return
         self._executor.shutdown()
+
+    def exit_code(self, logger: Any) -> int:
+        """Log what ended the thread as fatal, for the end of ``main``.
+
+        Args:
+            logger: Of rclpy.
+
+        Returns:
+            ``DIED`` where a callback raised, else 0.
+        """
+        if self.error is None:
+            return 0
+        logger.fatal("a callback failed: " + "".join(traceback.format_exception(self.error)))
+        return DIED
 
     def _spin(self) -> None:
         try:
             self._executor.spin()
         except ExternalShutdownException:
             pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the main thread must know
+            self.error = error
         finally:
             if self._on_end is not None:
                 self._on_end()
