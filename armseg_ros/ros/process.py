@@ -8,20 +8,28 @@ early Ctrl-C leaves no traceback either.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
 from armseg_ros.threads import use_one_blas_thread
 
 
-def run_segmenter(arguments: list[str] | None = None) -> int:
+def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool = False) -> int:
     """Run the segmenter node until a signal ends it.
 
+    Args:
+        arguments: Command line with ROS arguments; None takes the process's own.
+        end_with_parent: Also end when standard input does, which is a pipe from the parent.
+
     Returns:
-        0 after a signal, 2 when the node cannot start (said in one sentence).
+        0 after a signal, 1 when a callback raised, 2 when the node cannot start (said in one
+        sentence).
     """
     use_one_blas_thread()
     stop = stop_on_signals()
+    if end_with_parent:
+        threading.Thread(target=_stop_after_input, args=(stop,), daemon=True).start()
     from armseg_ros.ros.segmenter_node import main
 
     return main(arguments, stop)
@@ -31,7 +39,7 @@ def run_evaluator(arguments: list[str] | None = None) -> int:
     """Run the evaluator node until the evaluation is done or a signal ends it.
 
     Returns:
-        0, or 2 when the evaluation cannot be made (said in one sentence).
+        0; 1 when a callback raised; 2 when the evaluation cannot be made (said in one sentence).
     """
     use_one_blas_thread()
     stop = stop_on_signals()
@@ -46,3 +54,10 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _stop_after_input(stop: threading.Event) -> None:
+    """Read past Python's buffers, whose locks a thread must not hold when the process exits."""
+    while os.read(0, 1024):
+        pass
+    stop.set()

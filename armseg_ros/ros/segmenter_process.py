@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the segmenter node as a child process, and end it again."""
+"""Run the segmenter node as a child process, and end it again.
+
+However this process ends, the node ends with it: it holds the other end of a pipe to here and
+stops once that is closed, which the kernel sees to even after SIGKILL. The terminal's Ctrl-C does
+not reach it, so that it can answer the picture at hand until it is told to stop.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,10 @@ from armseg_ros.errors import BackendError
 from armseg_ros.ros.shared_memory import shared_memory_environment
 
 STOP_TIMEOUT_S = 15.0  # the image at hand is finished first; a large model on a slow CPU takes long
-COMMAND = "import sys; from armseg_ros.ros.process import run_segmenter; sys.exit(run_segmenter())"
+COMMAND = (
+    "import sys; from armseg_ros.ros.process import run_segmenter; "
+    "sys.exit(run_segmenter(end_with_parent=True))"
+)
 
 
 class SegmenterProcess:
@@ -73,6 +81,8 @@ class SegmenterProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._folder.cleanup()
         return self._process.returncode
 
@@ -100,9 +110,10 @@ def start_segmenter_process(
     with (Path(folder.name) / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
             env=_environment(domain_id),
         )
     return SegmenterProcess(process, folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from armseg_ros.ros.segmenter_node import SegmenterNode, main
 from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
 from armseg_ros.ros.shared_memory import VARIABLE
 
+ROOT = Path(__file__).parents[2]
 PICTURE = np.zeros((96, 128, 3), np.uint8)
 LARGE = np.random.default_rng(2).integers(0, 256, (2048, 2448, 3), np.uint8)
 FRAMES = 40
@@ -36,6 +39,11 @@ def handles_signals(pid: int) -> bool:
         next(line for line in text.splitlines() if line.startswith("SigCgt")).split()[1], 16
     )
     return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def said(process: SegmenterProcess) -> list[str]:
+    """Lines of the node, but for the warning that a container's /dev/shm is small."""
+    return [line for line in process.log().splitlines() if "/dev/shm" not in line]
 
 
 @pytest.fixture
@@ -57,7 +65,45 @@ def test_signals_end_it_cleanly(
         os.kill(segmenter.pid, number)
     assert segmenter.wait(60) == 0
     assert "Traceback" not in segmenter.log()
-    assert segmenter.log().count("\n") == 1  # what it said when it started
+    assert len(said(segmenter)) == 1  # when it started
+
+
+PARENT = """
+import sys, time
+from armseg_ros.ros.segmenter_process import start_segmenter_process
+process = start_segmenter_process({"model": sys.argv[1], "threads": 1})
+print(process.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and is more than an exit code that nobody has read."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_it_ends_when_its_parent_is_killed(tiny_model: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tiny_model)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        pid = int(parent.stdout.readline())
+        with LiveSegmenterClient() as client:
+            client.wait_for_segmenter(60)
+        assert is_running(pid)
+    finally:
+        parent.kill()
+        parent.communicate()
+    end = time.monotonic() + 30
+    while is_running(pid):
+        assert time.monotonic() < end, "the node outlives its parent"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.2, 0.4, 0.6])
@@ -78,8 +124,8 @@ def test_signal_while_it_starts_leaves_no_traceback(tiny_model: Path, delay_s: f
 def test_missing_model_is_one_fatal_sentence(tmp_path: Path) -> None:
     with start_segmenter_process({"model": str(tmp_path / "absent.onnx")}) as process:
         assert process.wait(60) == 2
-        assert process.log().count("\n") == 1
-        assert "[FATAL]" in process.log()
+        [sentence] = said(process)
+        assert "[FATAL]" in sentence
         with pytest.raises(BackendError, match=r"exit code 2: .*absent\.onnx: no such model"):
             process.check_running()
 
