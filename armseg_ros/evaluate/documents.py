@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,30 @@ from armseg_ros.data.coco import CATEGORIES
 
 
 class JsonList:
-    """A JSON list in a file that grows by records; readable once closed."""
+    """A JSON list in a file that grows by records; a whole list after each call."""
+
+    _END = b"]\n"
 
     def __init__(self, path: Path) -> None:
-        """Create the file."""
-        self._file = path.open("w", encoding="utf-8")
+        """Create the file with an empty list."""
+        self._file = path.open("wb")
         self._separator = "["
-
-    def extend(self, records: list[dict[str, Any]]) -> None:
-        """Write records out."""
-        for record in records:
-            self._file.write(self._separator + json.dumps(record))
-            self._separator = ",\n"
+        self._file.write(b"[" + self._END)
         self._file.flush()
 
+    def extend(self, records: list[dict[str, Any]]) -> None:
+        """Write records over the end of the list, and the end anew."""
+        if not records:
+            return
+        text = self._separator + ",\n".join(json.dumps(record) for record in records)
+        back = len(self._END) + (self._separator == "[")
+        self._file.seek(-back, os.SEEK_END)
+        self._file.write(text.encode() + self._END)
+        self._file.flush()
+        self._separator = ",\n"
+
     def close(self) -> None:
-        """End the list."""
-        self._file.write("[]\n" if self._separator == "[" else "]\n")
+        """Close the file."""
         self._file.close()
 
 

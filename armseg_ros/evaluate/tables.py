@@ -16,7 +16,7 @@ from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.types import CLASS_NAMES, Instances, StageTimes
 
 STAGES = tuple(field.name for field in fields(StageTimes))
-ROWS_PER_GROUP = 2000  # what a kill can lose, and how much waits in memory
+ROWS_PER_GROUP = 2000  # how much waits in memory
 
 _COUNT_COLUMNS = ("true_positives", "false_positives", "missed")
 SAMPLES = pa.schema(
@@ -63,7 +63,11 @@ INSTANCES = pa.schema(
 
 
 class TableWriter:
-    """Writes rows in groups, so that a run of any length fits in memory."""
+    """Writes rows in groups, so that a run of any length fits in memory.
+
+    A Parquet file has its index at its end: one that was not closed, as after a kill, does not
+    open at all.
+    """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Create the file."""

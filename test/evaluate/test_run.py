@@ -335,6 +335,19 @@ def test_a_full_disk_is_one_sentence(
         run_on(open_source(folder), tmp_path / "run")
 
 
+def test_predictions_can_be_read_at_any_time(folder: Path, tmp_path: Path) -> None:
+    """A kill leaves the file as it is after a picture."""
+    source, counts = open_source(folder), []
+
+    def observe(*_: object) -> None:
+        counts.append(len(read(tmp_path / "run", "predictions.json")))
+
+    evaluate(
+        source, Oracle(source, perfect=True), EvaluateConfig(), tmp_path / "run", observe=observe
+    )
+    assert counts == [1, 3, 6, 10, 15, 21]
+
+
 def test_limit_and_overlays(folder: Path, tmp_path: Path) -> None:
     source = open_source(folder)
     summary = run_on(source, tmp_path / "a", EvaluateConfig(limit=4, overlays=2))
