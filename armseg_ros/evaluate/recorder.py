@@ -132,10 +132,10 @@ class Recorder:
         document = {
             "source": str(self._source.path),
             "split": self._source.split,
-            "mode": provenance.mode,
             "backend": provenance.backend,
             "model_id": provenance.model_id,
-            **{name: getattr(self._config, name) for name in self._config.__slots__},
+            **summaries.settings_of(self._config, provenance),
+            "overlays": self._config.overlays,
         }
         text = yaml.safe_dump(document, sort_keys=False)
         (self._folder / "config.yaml").write_text(text, encoding="utf-8")

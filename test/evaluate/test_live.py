@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import totes
+import yaml
 
 from armseg_ros.data.folder import CocoSource
 from armseg_ros.errors import BackendError
@@ -122,6 +123,9 @@ def test_silence_is_counted_and_the_run_goes_on(
     assert summary["settings"]["mode"] == "live"
     assert summary["settings"]["score_threshold"] is None
     assert summary["settings"]["thresholds_of"] == "the node"
+    written = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    assert written["score_threshold"] is None
+    assert summary["settings"].items() <= written.items()
     assert summary["accuracy"]["mask"]["Tote"]["ap"] == pytest.approx(1, abs=1e-9)
     assert summary["times"]["latency_ms"]["round_trip"]["p50"] == 12.5
     assert "the node's own score threshold" in table_text(summary)
