@@ -25,10 +25,15 @@ def _private_ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("ROS_LOG_DIR", str(tmp_path_factory.mktemp("ros_log")))
     for name, value in shared_memory_environment().items():
         patch.setenv(name, value)
-    before = set(SHARED_MEMORY.glob("fastdds_*_el"))
+    before = segment_locks()
     yield
     patch.undo()
-    remove_dead_segments(set(SHARED_MEMORY.glob("fastdds_*_el")) - before)
+    remove_dead_segments(segment_locks() - before)
+
+
+def segment_locks() -> set[Path]:
+    """Lock files of Fast DDS, of Kilted's version and of Jazzy's."""
+    return {*SHARED_MEMORY.glob("fastdds_*_el"), *SHARED_MEMORY.glob("fastrtps_*_el")}
 
 
 def remove_dead_segments(locks: set[Path]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+OLD_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"  # the only one that Fast DDS 2 of Jazzy reads
 PROFILE = "fastdds_shm.xml"
 SEGMENT_BYTES = 144 << 20  # what one process takes of /dev/shm with the profile
 NODES = 2  # at least the camera and the segmenter share it
@@ -27,10 +28,12 @@ def shared_memory_environment() -> dict[str, str]:
     """Name the profile for the environment of a process.
 
     Returns:
-        ``{"FASTDDS_DEFAULT_PROFILES_FILE": path}``. Empty where the variable is set already, the
-        profile is not installed, or /dev/shm is too small for it (containers often have 64 MB).
+        The path by the names of the variables that Fast DDS of Kilted and of Jazzy read, less
+        those that are set already. Empty where the profile is not installed, or /dev/shm is too
+        small for it (containers often have 64 MB).
     """
-    if os.environ.get(VARIABLE):
+    unset = [name for name in (VARIABLE, OLD_VARIABLE) if not os.environ.get(name)]
+    if not unset:
         return {}
     profile = next((path for path in _profiles() if path.is_file()), None)
     if profile is None:
@@ -43,7 +46,7 @@ def shared_memory_environment() -> dict[str, str]:
             NODES * SEGMENT_BYTES >> 20,
         )
         return {}
-    return {VARIABLE: str(profile)}
+    return dict.fromkeys(unset, str(profile))
 
 
 def use_shared_memory() -> None:

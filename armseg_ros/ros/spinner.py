@@ -97,7 +97,8 @@ class Spinner:
         except ExternalShutdownException:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the main thread must know
-            self.error = error
+            # Jazzy's executor also raises where the context is shut down while it turns.
+            self.error = error if self._context.ok() else None
         finally:
             if self._on_end is not None:
                 self._on_end()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import namedtuple
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from armseg_ros.ros import shared_memory
 from armseg_ros.ros.shared_memory import (
+    OLD_VARIABLE,
     PROFILE,
     SEGMENT_BYTES,
     VARIABLE,
@@ -19,13 +21,15 @@ from armseg_ros.ros.shared_memory import (
     use_shared_memory,
 )
 
+VARIABLES = (VARIABLE, OLD_VARIABLE)
 SOURCE = Path(__file__).parents[2] / "config" / PROFILE
 Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture(autouse=True)
 def _untouched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
     set_free(monkeypatch, 1 << 30)
@@ -47,18 +51,20 @@ def install(prefix: Path) -> Path:
 def test_source_tree_then_workspace_then_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert shared_memory_environment() == {VARIABLE: str(SOURCE)}
+    assert shared_memory_environment() == dict.fromkeys(VARIABLES, str(SOURCE))
     monkeypatch.setattr(shared_memory, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     assert shared_memory_environment() == {}
     environment = install(tmp_path / "venv")
-    assert shared_memory_environment() == {VARIABLE: str(environment)}
+    assert shared_memory_environment() == dict.fromkeys(VARIABLES, str(environment))
     workspace = install(tmp_path / "ws")
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'other'}:{tmp_path / 'ws'}")
-    assert shared_memory_environment() == {VARIABLE: str(workspace)}
+    assert shared_memory_environment() == dict.fromkeys(VARIABLES, str(workspace))
 
 
 def test_users_own_profile_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "/etc/my_profile.xml")
+    assert shared_memory_environment() == {OLD_VARIABLE: str(SOURCE)}
+    monkeypatch.setenv(OLD_VARIABLE, "/etc/my_profile.xml")
     assert shared_memory_environment() == {}
 
 
@@ -71,9 +77,10 @@ def test_small_dev_shm_is_left_alone_with_a_warning(
 
 
 def test_own_process_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "")
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
     use_shared_memory()
-    assert shared_memory.os.environ[VARIABLE] == str(SOURCE)
+    assert [os.environ[name] for name in VARIABLES] == [str(SOURCE)] * 2
 
 
 def test_profile_holds_a_large_image() -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 import rclpy
 
 from armseg_ros.ros import segmenter_node
-from armseg_ros.ros.shared_memory import VARIABLE, shared_memory_environment
+from armseg_ros.ros.shared_memory import OLD_VARIABLE, VARIABLE, shared_memory_environment
 from armseg_ros.ros.spinner import Spinner
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ init_ros(["--ros-args"])
 node = rclpy.create_node("first")
 with LiveSegmenterClient():
     lines = Path("/proc/self/maps").read_text().splitlines()
-spans = [line.split()[0].split("-") for line in lines if "/dev/shm/fastdds" in line]
+spans = [line.split()[0].split("-") for line in lines if "/dev/shm/fast" in line]
 print(max(int(end, 16) - int(start, 16) for start, end in spans))
 """
 
@@ -39,7 +39,8 @@ def test_process_without_profile_gets_it_before_its_first_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first node decides: a client made after it would be too late."""
-    monkeypatch.delenv(VARIABLE, raising=False)
+    for name in (VARIABLE, OLD_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
     if not shared_memory_environment():
         pytest.skip("/dev/shm is too small for the profile")
     done = subprocess.run(
