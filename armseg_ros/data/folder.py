@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from armseg_ros.data.coco import SPLITS, Sample, read_coco
@@ -51,7 +51,8 @@ class FolderSource:
     """Picture files and folders, in sorted order.
 
     Folders are searched in depth. A sample id is the name relative to its folder; where two
-    folders hold the same name, the folders' own names come before it.
+    folders hold the same name, the folders' own names come before it; names that are still equal,
+    because their bytes are no text, are numbered.
     """
 
     kind = "images"
@@ -66,11 +67,14 @@ class FolderSource:
         """
         self.path = paths[0]
         found = [entry for path in paths for entry in _list_pictures(path)]
-        if len({name for name, _ in found}) < len(found):
-            found = [(_as_text(file), file) for _, file in found]
-        unique = dict(found)
+        once = {file.absolute(): (name, file) for name, file in found}
+        names = [name for name, _ in once.values()]
+        files = [file for _, file in once.values()]
+        if len(set(names)) < len(names):
+            names = _made_unique([_as_text(file) for file in files])
         self._items = [
-            FileItem(name, number, file) for number, (name, file) in enumerate(unique.items(), 1)
+            FileItem(name, number, file)
+            for number, (name, file) in enumerate(zip(names, files, strict=True), 1)
         ]
 
     def __len__(self) -> int:
@@ -78,6 +82,19 @@ class FolderSource:
 
     def __iter__(self) -> Iterator[FileItem]:
         return iter(self._items)
+
+
+def _made_unique(names: list[str]) -> list[str]:
+    """Number names that are equal: bytes that are no text all become the same character."""
+    out: dict[str, None] = {}
+    taken = set(names)
+    for name in names:
+        path, chosen, number = PurePosixPath(name), name, 1
+        while chosen in out or (number > 1 and chosen in taken):
+            number += 1
+            chosen = str(path.with_stem(f"{path.stem}_{number}"))
+        out[chosen] = None
+    return list(out)
 
 
 def _list_pictures(path: Path) -> list[tuple[str, Path]]:

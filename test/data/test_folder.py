@@ -56,6 +56,16 @@ def test_a_name_that_is_no_text_is_made_one(tmp_path: Path) -> None:
     assert item.frame().hw == (4, 5)
 
 
+def test_names_that_are_no_text_stay_apart(tmp_path: Path) -> None:
+    for number, name in enumerate((b"/\xfe.png", b"/\xff.png")):
+        path = picture(tmp_path / "x.png", 10 * number)
+        path.rename(os.fsdecode(os.fsencode(tmp_path) + name))
+    picture(tmp_path / "\ufffd_2.png", 20)
+    source = FolderSource([tmp_path])
+    assert len({item.sample_id for item in source}) == 3
+    assert sorted(int(item.frame().image[0, 0, 0]) for item in source) == [0, 10, 20]
+
+
 def test_a_coco_split(tmp_path: Path) -> None:
     source = open_source(totes.write_coco(tmp_path))
     assert (source.kind, source.split, source.has_truth, len(source)) == ("coco", "test", True, 4)
