@@ -24,6 +24,9 @@ HELP = "measure a model on a bag, a COCO folder or pictures"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
+    from armseg_ros.evaluate.settings import EvaluateConfig
+
+    defaults = EvaluateConfig()
     parser.add_argument("source", type=Path, help="bag, COCO folder or file, or pictures")
     parser.add_argument("-o", "--output", type=Path, required=True, help="run folder to write")
     parser.add_argument("--split", help="train, val or test, where the source holds several")
@@ -33,19 +36,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score-threshold",
         type=float,
-        default=0.001,
+        default=defaults.score_threshold,
         help="lowest score that is recorded; average precision needs the low ones",
     )
-    parser.add_argument("--iou-threshold", type=float, default=0.6, help="suppression box IoU")
-    parser.add_argument("--max-detections", type=int, default=100, help="most per picture")
+    parser.add_argument(
+        "--iou-threshold", type=float, default=defaults.iou_threshold, help="suppression box IoU"
+    )
+    parser.add_argument(
+        "--max-detections", type=int, default=defaults.max_detections, help="most per picture"
+    )
     parser.add_argument(
         "--operating-threshold",
         type=float,
-        default=0.25,
+        default=defaults.operating_threshold,
         help="lowest score in overlays and in the counts of found and missed",
     )
-    parser.add_argument("--overlays", type=int, default=100, help="most overlays to draw")
-    parser.add_argument("--limit", type=int, default=0, help="most pictures, 0 = all")
+    parser.add_argument(
+        "--overlays", type=int, default=defaults.overlays, help="most overlays to draw"
+    )
+    parser.add_argument("--limit", type=int, default=defaults.limit, help="most pictures, 0 = all")
     parser.add_argument(
         "--live", action="store_true", help="ask a running segmenter node instead of a model"
     )

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import totes
+import yaml
 from networks import write_network
 
 from armseg_ros.cli.main import main
 from armseg_ros.data.bag import write_bag_from_coco
+from armseg_ros.evaluate.settings import EvaluateConfig
 
 
 @pytest.fixture
@@ -51,6 +53,14 @@ def test_options_reach_the_run(tmp_path: Path, model: str) -> None:
     assert summary["settings"]["score_threshold"] == 0.95
     assert json.loads((tmp_path / "run/predictions.json").read_text()) == []
     assert len(list((tmp_path / "run/overlays").iterdir())) == 1
+
+
+def test_defaults_are_those_of_the_settings(tmp_path: Path, model: str) -> None:
+    folder, run = totes.write_coco(tmp_path / "coco"), tmp_path / "run"
+    assert main(["evaluate", str(folder), "--model", model, "-o", str(run)]) == 0
+    written, defaults = yaml.safe_load((run / "config.yaml").read_text()), EvaluateConfig()
+    for name in EvaluateConfig.__slots__:
+        assert written[name] == getattr(defaults, name)
 
 
 def test_nothing_that_was_answered_is_a_mistake(
