@@ -18,7 +18,8 @@ REPLACED = "replaced by a newer one"
 STALE = "older than max_age_ms"
 BROKEN = "not readable"
 FAILED = "failed in the network"
-DROP_REASONS = (REPLACED, STALE, BROKEN, FAILED)
+OFF = "switched off"
+DROP_REASONS = (REPLACED, STALE, BROKEN, FAILED, OFF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import enum
 import threading
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+
+
+class Put(enum.Enum):
+    """What became of an item and of the one before it."""
+
+    PLACED = enum.auto()
+    REPLACED = enum.auto()  # the one before was not taken, and is lost
+    REFUSED = enum.auto()  # the slot is closed
 
 
 class NewestSlot(Generic[Item]):
@@ -15,46 +24,57 @@ class NewestSlot(Generic[Item]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._item: Item | None = None
-        self._replaced = 0
+        self._lost = 0
         self._closed = False
 
-    def put(self, item: Item) -> bool:
-        """Leave an item, in place of one that was not taken.
-
-        Returns:
-            True when an item was lost by that: the older one, or this one if the slot is closed.
-        """
+    def put(self, item: Item) -> Put:
+        """Leave an item, in place of one that was not taken; say what became of both."""
         with self._changed:
             if self._closed:
-                return True
-            replaced = self._item is not None
-            self._replaced += replaced
+                return Put.REFUSED
+            lost = self._forget()
             self._item = item
             self._changed.notify()
-            return replaced
+            return Put.REPLACED if lost else Put.PLACED
 
     def take(self) -> tuple[Item, int] | None:
         """Wait for an item and remove it.
 
         Returns:
-            The item, and how many were replaced since the one taken before; None once the slot is
+            The item, and how many were lost since the one taken before; None once the slot is
             closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._item is not None)
             if self._item is None:
                 return None
-            taken = self._item, self._replaced
-            self._item, self._replaced = None, 0
+            taken = self._item, self._lost
+            self._item, self._lost = None, 0
             return taken
 
-    def clear(self) -> None:
-        """Forget the item that is waiting, if any."""
-        with self._changed:
-            self._item = None
+    def clear(self) -> bool:
+        """Forget the item that is waiting.
 
-    def close(self) -> None:
-        """Wake the taker for good; a second call does nothing."""
+        Returns:
+            Whether there was one.
+        """
         with self._changed:
-            self._closed, self._item = True, None
+            return self._forget()
+
+    def close(self) -> bool:
+        """Forget the item that is waiting and wake the taker for good.
+
+        Returns:
+            Whether there was one; a second call does nothing.
+        """
+        with self._changed:
+            self._closed = True
+            lost = self._forget()
             self._changed.notify_all()
+            return lost
+
+    def _forget(self) -> bool:
+        lost = self._item is not None
+        self._lost += lost
+        self._item = None
+        return lost

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from armseg_ros.errors import BackendError, DataError
-from armseg_ros.ros.diagnostics import BROKEN, FAILED, REPLACED, STALE, Statistics
+from armseg_ros.ros.diagnostics import BROKEN, FAILED, OFF, REPLACED, STALE, Statistics
 from armseg_ros.ros.images import frame_from_message
-from armseg_ros.ros.slot import NewestSlot
+from armseg_ros.ros.slot import NewestSlot, Put
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.types import Frame, Segmentation
 
@@ -92,24 +92,26 @@ class Worker:
 
     def put(self, arrival: Arrival) -> None:
         """Hand over an image; it takes the place of one that still waits."""
-        replaced = self._slot.put(arrival)
+        put = self._slot.put(arrival)
         self._statistics.receive()
-        if replaced:
-            self._statistics.drop(REPLACED)
+        if put is not Put.PLACED:
+            self._statistics.drop(REPLACED if put is Put.REPLACED else OFF)
 
     def clear(self) -> None:
-        """Forget the image that waits."""
-        self._slot.clear()
+        """Drop the image that waits."""
+        if self._slot.clear():
+            self._statistics.drop(OFF)
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Finish the image at hand and end the thread."""
-        self._slot.close()
+        """Finish the image at hand, drop the one that waits and end the thread."""
+        if self._slot.close():
+            self._statistics.drop(OFF)
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
         while (taken := self._slot.take()) is not None:
-            arrival, replaced = taken
-            self._dropped += replaced
+            arrival, lost = taken
+            self._dropped += lost
             try:
                 self._handle(arrival)
             except DataError as error:
@@ -136,6 +138,6 @@ class Worker:
         total_ms = (time.perf_counter() - arrival.received) * 1e3
         times = dataclasses.replace(segmentation.times, decode=decode_ms, total=total_ms)
         segmentation = dataclasses.replace(segmentation, times=times)
+        self._deliver(Answer(arrival, frame, segmentation, self._dropped))
+        self._dropped = 0
         self._statistics.answer(total_ms)
-        dropped, self._dropped = self._dropped, 0
-        self._deliver(Answer(arrival, frame, segmentation, dropped))

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import threading
 
-from armseg_ros.ros.slot import NewestSlot
+from armseg_ros.ros.slot import NewestSlot, Put
 
 
 def test_newest_wins_and_losses_are_reported() -> None:
     slot: NewestSlot[int] = NewestSlot()
-    assert [slot.put(n) for n in (1, 2, 3)] == [False, True, True]
+    assert [slot.put(n) for n in (1, 2, 3)] == [Put.PLACED, Put.REPLACED, Put.REPLACED]
     assert slot.take() == (3, 2)
-    assert slot.put(4) is False
-    slot.clear()
-    assert slot.put(5) is False
-    assert slot.take() == (5, 0)
+    assert slot.put(4) is Put.PLACED
+    assert slot.clear() is True
+    assert slot.clear() is False
+    assert slot.put(5) is Put.PLACED
+    assert slot.take() == (5, 1)
 
 
 def test_close_wakes_the_taker_and_refuses_items() -> None:
@@ -23,11 +24,11 @@ def test_close_wakes_the_taker_and_refuses_items() -> None:
     taken: list[object] = []
     taker = threading.Thread(target=lambda: taken.append(slot.take()))
     taker.start()
-    slot.close()
-    slot.close()
+    assert slot.close() is False
+    assert slot.close() is False
     taker.join(10)
     assert taken == [None]
-    assert slot.put(1) is True
+    assert slot.put(1) is Put.REFUSED
     assert slot.take() is None
 
 
@@ -43,7 +44,7 @@ def test_no_item_is_taken_twice_or_lost_without_a_report() -> None:
 
     taker = threading.Thread(target=take_all)
     taker.start()
-    lost = sum(slot.put(n) for n in range(2000))
+    lost = sum(slot.put(n) is Put.REPLACED for n in range(2000))
     taker.join(30)
     numbers = [number for number, _ in taken]
     assert numbers == sorted(set(numbers))
