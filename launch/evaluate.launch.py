@@ -26,6 +26,10 @@ OPTIONAL = [argument for argument in ARGUMENTS if argument.name not in REQUIRED]
 # The node must decode as the evaluation would by itself: average precision needs low scores.
 NODE_DEFAULTS = ("score_threshold", "iou_threshold", "max_detections")
 
+# After SIGINT the evaluator computes and writes the summary of what it has; launch's own patience
+# of 5 seconds each would destroy the run.
+WRITING_S = "120"
+
 
 def evaluator(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Make the evaluator, and the node it asks where it is to ask one."""
@@ -37,11 +41,13 @@ def evaluator(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         namespace=LaunchConfiguration("namespace"),
         output="screen",
         parameters=[
-            values,
+            launch_arguments.as_parameters(values),
             {"use_sim_time": LaunchConfiguration("use_sim_time").perform(context) == "true"},
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         on_exit=Shutdown(),
+        sigterm_timeout=WRITING_S,
+        sigkill_timeout=WRITING_S,
     )
     starts_segmenter = LaunchConfiguration("start_segmenter").perform(context) == "true"
     if not (values.get("live") and starts_segmenter):

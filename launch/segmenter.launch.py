@@ -27,7 +27,7 @@ def segmenter(context: LaunchContext) -> list[Node]:
             output="screen",
             parameters=[
                 LaunchConfiguration("params_file"),
-                launch_arguments.given(context, ARGUMENTS),
+                launch_arguments.as_parameters(launch_arguments.given(context, ARGUMENTS)),
                 {"use_sim_time": LaunchConfiguration("use_sim_time").perform(context) == "true"},
             ],
             remappings=[("image", image), ("image/compressed", f"{image}/compressed")],

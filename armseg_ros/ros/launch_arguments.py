@@ -11,6 +11,7 @@ import yaml
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
+from launch_ros.parameter_descriptions import ParameterValue
 
 from armseg_ros.ros.shared_memory import shared_memory_environment
 
@@ -58,6 +59,18 @@ def given(context: LaunchContext, arguments: Iterable[Argument]) -> dict[str, An
         if text:
             out[argument.name] = _value(text, argument.default)
     return out
+
+
+def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Make parameters of a node from what ``given`` returned.
+
+    Texts are marked as such, for launch reads a plain one as YAML: a run called 2026-11-23 would
+    become a date.
+    """
+    return {
+        name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def _value(text: str, default: Any) -> Any:

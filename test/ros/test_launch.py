@@ -20,9 +20,10 @@ pytest.importorskip("launch.actions", reason="launch comes with a ROS 2 installa
 pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS 2 installation only")
 pytest.importorskip("launch_pytest", reason="launch_pytest is not installed")
 import launch_pytest
-from launch import LaunchDescription, LaunchService
+from launch import LaunchContext, LaunchDescription, LaunchService
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.utilities import perform_substitutions
 from networks import write_network
 
 from armseg_ros.data.bag import write_bag_from_coco
@@ -51,11 +52,15 @@ def include(name: str, **arguments: str) -> IncludeLaunchDescription:
     return IncludeLaunchDescription(source, launch_arguments=arguments.items())
 
 
-def declared(name: str) -> dict[str, DeclareLaunchArgument]:
+def launch_file(name: str) -> Any:
     spec = importlib.util.spec_from_file_location("launch_file", ROOT / "launch" / name)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    arguments = module.generate_launch_description().get_launch_arguments()
+    return module
+
+
+def declared(name: str) -> dict[str, DeclareLaunchArgument]:
+    arguments = launch_file(name).generate_launch_description().get_launch_arguments()
     return {argument.name: argument for argument in arguments}
 
 
@@ -109,9 +114,11 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("live", ["false", "true"])
 def test_launched_evaluation_writes_a_run(
-    bag: Path, tiny_model: Path, tmp_path: Path, live: str
+    bag: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: str
 ) -> None:
-    run = tmp_path / "run"
+    """A name that YAML takes for a date or a number is a name all the same."""
+    run = tmp_path / "2026-11-23"
+    monkeypatch.chdir(tmp_path)
     service = LaunchService()
     service.include_launch_description(
         LaunchDescription(
@@ -119,7 +126,7 @@ def test_launched_evaluation_writes_a_run(
                 include(
                     "evaluate.launch.py",
                     source=str(bag),
-                    run=str(run),
+                    run=run.name,
                     model=str(tiny_model),
                     threads="1",
                     live=live,
@@ -146,3 +153,14 @@ def test_launched_evaluation_without_a_bag_fails(tmp_path: Path) -> None:
     )
     service.run()
     assert not (tmp_path / "run").exists()
+
+
+def test_launch_gives_the_evaluator_time_to_write() -> None:
+    context = LaunchContext()
+    context.launch_configurations.update(dict.fromkeys(EVALUATOR_PARAMETERS, ""))
+    for name in ("start_segmenter", "use_sim_time"):
+        context.launch_configurations[name] = "false"
+    [node] = launch_file("evaluate.launch.py").evaluator(context)
+    for name in ("sigterm", "sigkill"):
+        timeout = getattr(node, f"_ExecuteLocal__{name}_timeout")
+        assert float(perform_substitutions(context, timeout)) >= 60
