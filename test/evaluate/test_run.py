@@ -84,6 +84,13 @@ def test_predictions_are_in_source_pixels(folder: Path, tmp_path: Path) -> None:
         assert isinstance(prediction["segmentation"]["counts"], str)
 
 
+def test_boxes_are_those_of_the_masks(folder: Path, tmp_path: Path) -> None:
+    totes.edit_json(folder / "test.json", lambda d: d["annotations"][0].update(bbox=[0, 0, 64, 48]))
+    run_on(open_source(folder), tmp_path / "run", perfect=True)
+    (first, *_) = read(tmp_path / "run", "ground_truth.json")["annotations"]
+    assert first["bbox"] == [2, 2, 60, 44]
+
+
 def test_tables(folder: Path, tmp_path: Path) -> None:
     source = open_source(folder)
     run_on(source, tmp_path / "run", perfect=True)
