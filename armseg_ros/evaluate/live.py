@@ -15,6 +15,8 @@ from armseg_ros.errors import BackendError, ConfigError, DataError
 from armseg_ros.evaluate.answer import Answer, NoAnswerError, Provenance, check_class_ids
 from armseg_ros.types import Detections, Frame, StageTimes, Uint8Array
 
+GONE_WAIT_S = 1.0  # a picture, for a node that one long wait did not bring back
+
 Transport = Literal["raw", "compressed"]
 
 _log = logging.getLogger(__name__)
@@ -81,14 +83,17 @@ class Live:
         """
         self._client, self._transport = client, transport
         self._timeout_s, self._no_answer = timeout_s, no_answer
+        self._patience_s = timeout_s  # short once a wait was in vain: a bag has many pictures
         self._backend = self._model_id = ""
 
     def answer(self, frame: Frame, content: Callable[[], bytes], _decode_ms: float) -> Answer:
         """Ask the node; ``NoAnswerError`` after the time is up, so that the next one is asked."""
         try:
             if not self._client.connected:
-                _log.warning("the segmenter is gone; waiting %g s for it", self._timeout_s)
-                self._client.wait_for_segmenter(self._timeout_s)
+                _log.warning("the segmenter is gone; waiting %g s for it", self._patience_s)
+                patience_s, self._patience_s = self._patience_s, min(self._timeout_s, GONE_WAIT_S)
+                self._client.wait_for_segmenter(patience_s)
+            self._patience_s = self._timeout_s
             found = self._ask(frame, content)
         except self._no_answer as error:
             raise NoAnswerError(str(error)) from error
@@ -133,7 +138,7 @@ def connected_to_node(
     Args:
         transport: What the node listens to.
         timeout_s: Longest wait for an answer, in seconds.
-        check: Called while waiting for the node; may raise to say that it will never come.
+        check: Called while waiting for the node or an answer; may raise to end the wait.
         namespace: Of the node and its topics.
 
     Raises:
@@ -147,7 +152,9 @@ def connected_to_node(
             f"a live evaluation needs ROS ({error}); source a ROS 2 workspace with armseg_ros, or "
             "install the package with pip"
         ) from error
-    with live_client.LiveSegmenterClient(image_transport=transport, namespace=namespace) as found:
+    with live_client.LiveSegmenterClient(
+        image_transport=transport, namespace=namespace, check=check
+    ) as found:
         client: Any = found
-        client.wait_for_segmenter(max(30.0, timeout_s), check)
+        client.wait_for_segmenter(max(30.0, timeout_s))
         yield Live(client, transport, timeout_s, live_client.NoAnswerError)

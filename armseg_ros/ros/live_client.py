@@ -74,6 +74,7 @@ class LiveSegmenterClient:
         instances_topic: str = "segmenter/instances",
         namespace: str = "/",
         domain_id: int | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Join the graph.
 
@@ -84,6 +85,7 @@ class LiveSegmenterClient:
             instances_topic: Topic of the answers.
             namespace: Of this client; relative topics lie in it.
             domain_id: DDS domain; None takes that of the environment.
+            check: Called during every wait, for a segmenter or an answer; may raise to end it.
         """
         use_shared_memory()
         context = rclpy.Context()
@@ -91,7 +93,8 @@ class LiveSegmenterClient:
         self._node = rclpy.create_node("armseg_live_client", context=context, namespace=namespace)
         self._arrived = threading.Condition()
         self._awaited_ns = 0
-        self._newcomers = 0
+        self._listeners = self._segmenters = 0  # that ever took images, or gave answers
+        self._check = check or (lambda: None)
         self._answer: tuple[InstanceArray, float] | None = None
         self._last_stamp_ns = 0
         compressed = image_transport == "compressed"
@@ -99,14 +102,14 @@ class LiveSegmenterClient:
             CompressedImage if compressed else Image,
             f"{image_topic}/compressed" if compressed else image_topic,
             image_qos(image_reliability, IMAGE_DEPTH),
-            event_callbacks=PublisherEventCallbacks(matched=self._on_matched),
+            event_callbacks=PublisherEventCallbacks(matched=self._on_listener),
         )
         self._subscription = self._node.create_subscription(
             InstanceArray,
             instances_topic,
             self._on_instances,
             RESULT_QOS,
-            event_callbacks=SubscriptionEventCallbacks(matched=self._on_matched),
+            event_callbacks=SubscriptionEventCallbacks(matched=self._on_segmenter),
         )
         self._spinner = Spinner(self._node)
 
@@ -127,10 +130,12 @@ class LiveSegmenterClient:
 
     @property
     def connected(self) -> bool:
-        """Whether a node takes the images and one gives answers."""
+        """Whether a node takes the images and one gives answers, and we have met both."""
         return bool(
             self._publisher.get_subscription_count()
             and self._node.count_publishers(self._subscription.topic_name)
+            and self._listeners
+            and self._segmenters
         )
 
     def wait_for_segmenter(
@@ -147,6 +152,7 @@ class LiveSegmenterClient:
         """
         end = time.monotonic() + timeout_s
         while not self.connected:
+            self._check()
             if check is not None:
                 check()
             if time.monotonic() > end:
@@ -204,26 +210,41 @@ class LiveSegmenterClient:
         """
         while True:
             with self._arrived:
-                newcomers = self._newcomers
+                known = self._listeners, self._segmenters
             self._publisher.publish(message)
+            self._wait(functools.partial(self._has_news, *known), end)
+            if self._answer is None and self._has_news(*known):
+                self._wait(lambda: self._answer is not None, time.perf_counter() + SETTLE_S)
             with self._arrived:
-                self._arrived.wait_for(
-                    functools.partial(self._has_news, newcomers),
-                    max(0.0, end - time.perf_counter()),
-                )
-                if self._answer or self._newcomers == newcomers:
+                if self._answer or time.perf_counter() >= end:
                     self._awaited_ns = 0
                     return self._answer
-            time.sleep(SETTLE_S)
 
-    def _has_news(self, newcomers: int) -> bool:
-        return self._answer is not None or self._newcomers > newcomers
-
-    def _on_matched(self, event: Any) -> None:
-        if event.current_count_change > 0:
+    def _wait(self, done: Callable[[], bool], end: float) -> None:
+        """Wait until something is done or ``end`` (of ``time.perf_counter``) has come."""
+        while (left := end - time.perf_counter()) > 0:
+            self._check()
             with self._arrived:
-                self._newcomers += 1
-                self._arrived.notify()
+                if self._arrived.wait_for(done, min(left, POLL_S)):
+                    return
+
+    def _has_news(self, listeners: int, segmenters: int) -> bool:
+        """Whether the answer is there, or a segmenter that takes images and gives answers is new.
+
+        Somebody who only looks at the images is no reason to publish one twice.
+        """
+        newcomer = self._listeners > listeners and self._segmenters > segmenters
+        return self._answer is not None or newcomer
+
+    def _on_listener(self, event: Any) -> None:
+        with self._arrived:
+            self._listeners += max(0, event.current_count_change)
+            self._arrived.notify()
+
+    def _on_segmenter(self, event: Any) -> None:
+        with self._arrived:
+            self._segmenters += max(0, event.current_count_change)
+            self._arrived.notify()
 
     def _on_instances(self, message: InstanceArray) -> None:
         """Keep the answer that is waited for; late ones to earlier images are nobody's."""
