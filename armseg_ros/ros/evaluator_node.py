@@ -67,7 +67,23 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
 
 
 class StoppedError(Exception):
-    """A signal came while the evaluator was waiting for a segmenter."""
+    """A signal came while the evaluator was waiting for a segmenter or its answer."""
+
+
+class Rate:
+    """Holds a rate, and lets go at once when it is told to stop."""
+
+    def __init__(self, rate_hz: float, stop: threading.Event) -> None:
+        """Take the highest rate in Hz; 0 or less does not wait."""
+        self._period = 1.0 / rate_hz if rate_hz > 0 else 0.0
+        self._stop = stop
+        self._due = 0.0
+
+    def hold(self) -> None:
+        """Wait until a period after the last return."""
+        if self._period:
+            self._stop.wait(max(0.0, self._due - time.monotonic()))
+            self._due = time.monotonic() + self._period
 
 
 class EvaluatorNode(Node):
@@ -94,13 +110,10 @@ class EvaluatorNode(Node):
         self._truth_overlay = self.create_publisher(Image, "~/ground_truth_overlay", PICTURE_QOS)
         self._predictions = self.create_publisher(InstanceArray, "~/predictions", RESULT_QOS)
         self._truth = self.create_publisher(InstanceArray, "~/ground_truth", RESULT_QOS)
-        self._due = 0.0
 
     def show(self, frame: Frame, detections: Detections, truth: Instances | None) -> None:
-        """Publish one answered picture, then hold the rate; pictures only for who looks."""
-        if not self.context.ok():
-            return
-        if self.values["publish"]:
+        """Publish one answered picture; pictures only for who looks."""
+        if self.context.ok() and self.values["publish"]:
             header = Header(stamp=messages.time_message(frame.stamp_ns), frame_id=frame.frame_id)
             shown = above(detections, self.values["operating_threshold"])
             self._publish_instances(self._predictions, frame, shown, header)
@@ -110,9 +123,6 @@ class EvaluatorNode(Node):
             if truth is not None:
                 self._publish_instances(self._truth, frame, truth, header)
                 self._draw(self._truth_overlay, frame, truth, header)
-        if self.values["rate_hz"] > 0:
-            time.sleep(max(0.0, self._due - time.monotonic()))
-            self._due = time.monotonic() + 1.0 / self.values["rate_hz"]
 
     def _publish_instances(
         self, publisher: Any, frame: Frame, instances: Instances, header: Header
@@ -136,7 +146,8 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
 
     Raises:
         ArmsegError: A parameter, the source or the model is at fault.
-        StoppedError: ``stop`` was set while it waited for a segmenter.
+        StoppedError: ``stop`` was set while it waited for a segmenter or its answer; what was
+            answered before is written.
     """
     values = node.values
     for name in ("source", "run"):
@@ -146,6 +157,12 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
     config = EvaluateConfig(**{name: values[name] for name in names})
     source = open_source(Path(values["source"]).expanduser(), values["split"] or None)
     folder = Path(values["run"]).expanduser()
+    rate = Rate(values["rate_hz"], stop)
+
+    def observe(frame: Frame, detections: Detections, truth: Instances | None) -> None:
+        node.show(frame, detections, truth)
+        rate.hold()
+
     with _answerer(node, config, stop) as answerer:
         summary = evaluate(
             source,
@@ -153,7 +170,7 @@ def evaluate_with(node: EvaluatorNode, stop: threading.Event) -> bool:
             config,
             folder,
             stop=stop.is_set,
-            observe=node.show,
+            observe=observe,
         )
     for line in filter(None, table_text(summary).splitlines()):
         node.get_logger().info(line)
@@ -210,7 +227,7 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
     try:
         evaluate_with(node, stop)
     except StoppedError:
-        logger.info("stopped before the first picture")
+        logger.info("stopped while waiting for a segmenter; what it answered is written")
     except ArmsegError as error:
         logger.fatal(str(error))
         return STARTED_BADLY

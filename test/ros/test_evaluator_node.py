@@ -19,6 +19,7 @@ import pytest
 import totes
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
+import rclpy
 from sensor_msgs.msg import Image
 
 from armseg_ros.backends.base import open_backend
@@ -28,7 +29,7 @@ from armseg_ros.evaluate.live import connected_to_node
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.msg import InstanceArray
-from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS
+from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS, image_qos
 from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
 
 COMMAND = "import sys; from armseg_ros.ros.process import run_evaluator; sys.exit(run_evaluator())"
@@ -46,12 +47,12 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Evaluator:
     """A running evaluator process."""
 
-    def __init__(self, parameters: dict[str, Any], log: Any) -> None:
+    def __init__(self, parameters: dict[str, Any], log: Any, namespace: str) -> None:
         arguments = [f"{name}:={json.dumps(value)}" for name, value in parameters.items()]
         flags = [part for argument in arguments for part in ("-p", argument)]
         self._log = log
         self.process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "--ros-args", *flags],
+            [sys.executable, "-c", COMMAND, "--ros-args", "-r", f"__ns:={namespace}", *flags],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -66,9 +67,9 @@ class Evaluator:
 
 
 @contextlib.contextmanager
-def started(**parameters: Any) -> Iterator[Evaluator]:
+def started(namespace: str = "/", **parameters: Any) -> Iterator[Evaluator]:
     with tempfile.TemporaryFile() as log:
-        evaluator = Evaluator(parameters, log)
+        evaluator = Evaluator(parameters, log, namespace)
         try:
             yield evaluator
         finally:
@@ -84,8 +85,6 @@ def summary_of(run: Path) -> dict[str, Any]:
 def test_it_shows_what_it_does_and_ends(
     graph: Any, bag: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    import rclpy
-
     seen: dict[str, list[Any]] = {}
     node = graph.add(rclpy.create_node("watcher", context=graph.context))
 
@@ -169,7 +168,7 @@ def test_a_signal_ends_it_and_keeps_what_is_there(
     bag: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    wanted = {"source": str(bag), "run": str(run), "model": str(tiny_model), "rate_hz": 1.0}
+    wanted = {"source": str(bag), "run": str(run), "model": str(tiny_model), "rate_hz": 0.01}
     with started(**wanted) as evaluator:
         end = time.monotonic() + 60
         while not list(run.glob("overlays/*")):
@@ -183,6 +182,24 @@ def test_a_signal_ends_it_and_keeps_what_is_there(
     summary = summary_of(run)
     assert summary["complete"] is False
     assert 1 <= summary["frames"]["answered"] < 5
+
+
+def test_a_signal_ends_the_wait_for_an_answer(bag: Path, tmp_path: Path, graph: Any) -> None:
+    """Of a segmenter that is there but never answers; what it answered before would be kept."""
+    node = graph.add(rclpy.create_node("silent", context=graph.context, namespace="/silent"))
+    asked: list[Any] = []
+    node.create_subscription(Image, "image", asked.append, image_qos("reliable", 5))
+    node.create_publisher(InstanceArray, "segmenter/instances", RESULT_QOS)
+    run = tmp_path / "run"
+    wanted = {"source": str(bag), "run": str(run), "live": True, "timeout_s": 300.0}
+    with started("/silent", **wanted) as evaluator:
+        graph.spin_until(lambda: asked or evaluator.process.poll() is not None, 60)
+        evaluator.process.send_signal(signal.SIGINT)
+        code = evaluator.wait()
+        said = evaluator.said()
+    assert code == 0, said
+    assert "stopped while waiting for a segmenter" in said
+    assert summary_of(run)["complete"] is False
 
 
 @pytest.mark.parametrize(
