@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ pytest.importorskip("rclpy", reason="the parameter table needs the ROS message c
 from armseg_ros.cli.main import VERBS
 from armseg_ros.ros.parameters import PARAMETERS, NodeParameter
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def row(parameter: NodeParameter) -> str:
@@ -26,6 +28,13 @@ def row(parameter: NodeParameter) -> str:
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_parameter_table(parameter: NodeParameter) -> None:
     assert row(parameter) in README
+
+
+def test_every_linked_file_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert "docs/images/demo.jpg" in links
+    for link in links:
+        assert (ROOT / link).is_file(), link
 
 
 def test_every_verb_is_shown() -> None:

@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="bag, COCO folder or file, or pictures")
     parser.add_argument("-o", "--output", type=Path, required=True, help="run folder to write")
     parser.add_argument("--split", help="train, val or test, where the source holds several")
+    parser.add_argument("--image-topic", help="topic of the pictures, where a bag holds several")
     parser.add_argument("--model", type=Path, help="ONNX file (default: the shipped one)")
     parser.add_argument("--backend", default="auto", help="inference engine")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and print the table."""
+    """Evaluate and print the table; 0 if every picture was answered, else 1."""
     from armseg_ros.data.source import open_source
     from armseg_ros.evaluate.interrupt import stop_on_signal
     from armseg_ros.evaluate.run import evaluate
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.live and args.model is not None:
         raise ConfigError("--live asks a node, which has its own model; leave out --model")
-    source = open_source(args.source, args.split)
+    source = open_source(args.source, args.split, args.image_topic)
     with _answerer(args, config) as answerer, stop_on_signal() as stop:
         summary = evaluate(source, answerer, config, args.output, stop=stop)
     print(table_text(summary))
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(
             f"{args.output} holds {done} of {frames['total']} pictures, marked as incomplete"
         )
-    return 0
+    return 1 if summary["frames"]["unanswered"] else 0
 
 
 @contextmanager

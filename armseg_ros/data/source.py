@@ -63,13 +63,14 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[Item]: ...
 
 
-def open_source(path: Path, split: str | None = None) -> Source:
+def open_source(path: Path, split: str | None = None, image_topic: str | None = None) -> Source:
     """Recognise a source by what is there.
 
     Args:
         path: A rosbag2 folder, ``.mcap`` or ``.db3`` file, a COCO folder or annotation file, a
             folder of pictures (searched in depth), or one picture.
         split: ``train``, ``val`` or ``test``, where a COCO folder holds several.
+        image_topic: Topic of the pictures, where a bag holds several cameras.
 
     Raises:
         DataError: Nothing is there, or it is none of these, or it is damaged as a whole.
@@ -79,7 +80,7 @@ def open_source(path: Path, split: str | None = None) -> Source:
     if not path.exists():
         raise DataError(f"{path}: no such bag, COCO folder or folder of pictures")
     if path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").is_file():
-        return _open_bag(path, split)
+        return _open_bag(path, split, image_topic)
     if path.suffix == ".json" or splits_in(path):
         return CocoSource(path, split)
     if any(path.glob("*.mcap")) or any(path.glob("*.db3")):
@@ -91,10 +92,10 @@ def open_source(path: Path, split: str | None = None) -> Source:
     return FolderSource([path])
 
 
-def _open_bag(path: Path, split: str | None) -> Source:
+def _open_bag(path: Path, split: str | None, image_topic: str | None) -> Source:
     from armseg_ros.data.bag import read_bag
 
-    bag = read_bag(path)
+    bag = read_bag(path, image_topic)
     if split is not None and split != bag.split:
         raise DataError(f"{path}: holds the split {bag.split or 'of no name'}, not {split}")
     return bag

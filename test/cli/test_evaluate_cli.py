@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import bags
 import pytest
 import totes
 import yaml
@@ -119,3 +120,25 @@ def test_mistakes_are_one_line(
     assert sentence in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_one_of_several_cameras_is_named(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = "sensor_msgs/msg/CompressedImage"
+    frames = [(f"/{side}", image, 1, bags.compressed(1)) for side in ("left", "right")]
+    bag = str(bags.write(tmp_path / "two", frames))
+    arguments = ["evaluate", bag, "--model", model, "-o"]
+    assert main([*arguments, str(tmp_path / "a")]) == 2
+    assert "/left" in capsys.readouterr().err
+    assert main([*arguments, str(tmp_path / "b"), "--image-topic", "/right"]) == 0
+    assert main([*arguments, str(tmp_path / "c"), "--image-topic", "/up"]) == 2
+    assert "/up" in capsys.readouterr().err
+
+
+def test_a_picture_that_fails_shows_in_the_exit_code(tmp_path: Path, model: str) -> None:
+    folder, run = totes.write_coco(tmp_path / "coco", count=3), tmp_path / "run"
+    next((folder / "images").rglob("*.jpg")).write_text("not a picture")
+    assert main(["evaluate", str(folder), "--model", model, "-o", str(run)]) == 1
+    frames = json.loads((run / "summary.json").read_text())["frames"]
+    assert (frames["answered"], frames["failed"], len(frames["unanswered"])) == (2, 1, 1)

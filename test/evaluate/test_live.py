@@ -94,6 +94,22 @@ def test_a_node_that_is_gone_is_waited_for(caplog: pytest.LogCaptureFixture) -> 
     assert "the segmenter is gone; waiting 2 s" in caplog.text
 
 
+def test_a_node_that_stays_gone_does_not_cost_a_long_wait_for_every_picture() -> None:
+    client = Client()
+    client.connected = False
+    node = live(client)
+    for _ in range(3):
+        with pytest.raises(NoAnswerError):
+            node.answer(FRAME, bytes, 0.0)
+    assert client.waited == [2.0, 1.0, 1.0]
+    client.connected = True
+    node.answer(FRAME, bytes, 0.0)
+    client.connected = False
+    with pytest.raises(NoAnswerError):
+        node.answer(FRAME, bytes, 0.0)
+    assert client.waited[-1] == 2.0
+
+
 def test_another_model_halfway_is_an_error() -> None:
     client = Client()
     answerer = live(client)
