@@ -6,6 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason="onnx is not installed, which makes the networks of the tests")
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
