@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     summary = _evaluate_live(source, config, folder, args.model)
     print(table_text(summary))
     print(f"overlays: {folder / 'overlays'}")
+    if not summary["complete"]:
+        raise KeyboardInterrupt
     return 0 if summary["frames"]["answered"] == len(source) else 1
 
 
@@ -76,7 +78,8 @@ def _free_run_folder(output: Path) -> Path:
 def _evaluate_live(
     source: Source, config: EvaluateConfig, folder: Path, model: Path | None
 ) -> dict[str, Any]:
-    """Start the node in a process of its own and send it every picture."""
+    """Start the node in a process of its own and send it every picture, until a signal comes."""
+    from armseg_ros.evaluate.interrupt import stop_on_signal
     from armseg_ros.evaluate.live import connected_to_node
     from armseg_ros.evaluate.run import evaluate
     from armseg_ros.ros.segmenter_process import start_segmenter_process
@@ -91,7 +94,13 @@ def _evaluate_live(
     domain_id = DOMAIN_IDS[os.getpid() % len(DOMAIN_IDS)]
     os.environ["ROS_DOMAIN_ID"] = str(domain_id)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    with start_segmenter_process(parameters) as node:
+    with stop_on_signal() as stop, start_segmenter_process(parameters) as node:
         _log.info("segmenter node started, process %d, ROS domain %d", node.pid, domain_id)
-        with connected_to_node("raw", TIMEOUT_S, node.check_running) as answerer:
-            return evaluate(source, answerer, config, folder)
+
+        def check() -> None:
+            node.check_running()
+            if stop():
+                raise KeyboardInterrupt
+
+        with connected_to_node("raw", TIMEOUT_S, check) as answerer:
+            return evaluate(source, answerer, config, folder, stop=stop)
