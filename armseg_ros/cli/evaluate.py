@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=10.0, help="seconds to wait for the node's answer"
     )
+    parser.add_argument("--namespace", default="/", help="of the node and its topics, with --live")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,7 +110,7 @@ def _answerer(args: argparse.Namespace, config: EvaluateConfig) -> Iterator[Answ
     from armseg_ros.models import default_model_path
 
     if args.live:
-        with connected_to_node(args.transport, args.timeout) as node:
+        with connected_to_node(args.transport, args.timeout, namespace=args.namespace) as node:
             yield node
         return
     backend = open_backend(args.model or default_model_path(), args.backend, args.threads)

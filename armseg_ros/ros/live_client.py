@@ -13,10 +13,11 @@ from typing import Any
 
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.exceptions import InvalidNamespaceException
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from armseg_ros.errors import DataError
+from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.msg import InstanceArray
 from armseg_ros.ros import messages
 from armseg_ros.ros.images import stamp_ns
@@ -86,11 +87,14 @@ class LiveSegmenterClient:
             namespace: Of this client; relative topics lie in it.
             domain_id: DDS domain; None takes that of the environment.
             check: Called during every wait, for a segmenter or an answer; may raise to end it.
+
+        Raises:
+            ConfigError: The namespace is none.
         """
         use_shared_memory()
         context = rclpy.Context()
         rclpy.init(context=context, domain_id=domain_id)
-        self._node = rclpy.create_node("armseg_live_client", context=context, namespace=namespace)
+        self._node = _create_node(context, namespace)
         self._arrived = threading.Condition()
         self._awaited_ns = 0
         self._listeners = self._segmenters = 0  # that ever took images, or gave answers
@@ -253,6 +257,14 @@ class LiveSegmenterClient:
             if stamp_ns(message.header.stamp) == self._awaited_ns:
                 self._answer = message, now
                 self._arrived.notify()
+
+
+def _create_node(context: rclpy.Context, namespace: str) -> Any:
+    try:
+        return rclpy.create_node("armseg_live_client", context=context, namespace=namespace)
+    except InvalidNamespaceException as error:
+        rclpy.try_shutdown(context=context)
+        raise ConfigError(f"{namespace!r} is no ROS namespace: {error}") from error
 
 
 def _live_answer(message: InstanceArray, round_trip_ms: float) -> LiveAnswer:

@@ -23,6 +23,7 @@ import rclpy
 from sensor_msgs.msg import Image
 
 from armseg_ros.backends.base import open_backend
+from armseg_ros.cli.main import main as command
 from armseg_ros.data.bag import read_bag, write_bag_from_coco
 from armseg_ros.evaluate.answer import InProcess
 from armseg_ros.evaluate.live import connected_to_node
@@ -142,6 +143,22 @@ def test_through_a_node_or_within_the_process_is_the_same(
     assert live["times"]["latency_ms"]["round_trip"]["p50"] > 0
     first, second = (tmp_path / name / "predictions.json" for name in ("live", "within"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_command_reaches_a_node_in_a_namespace(bag: Path, tiny_model: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ["evaluate", str(bag), "-o", str(run), "--live", "--timeout", "30"]
+    with start_segmenter_process({"model": str(tiny_model)}, namespace="/line_1"):
+        assert command([*arguments, "--namespace", "/line_1"]) == 0
+    assert summary_of(run)["frames"]["answered"] == 5
+
+
+def test_command_refuses_a_wrong_namespace(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(bag), "-o", str(tmp_path / "run"), "--live"]
+    assert command([*arguments, "--namespace", "/line 1"]) == 2
+    assert "'/line 1'" in capsys.readouterr().err
 
 
 def test_a_node_that_dies_halfway(bag: Path, tiny_model: Path, tmp_path: Path) -> None:
