@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
-OLD_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"  # the only one that Fast DDS 2 of Jazzy reads
+OLD_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"  # of Fast DDS 2, which comes with Jazzy
 PROFILE = "fastdds_shm.xml"
 SEGMENT_BYTES = 144 << 20  # what one process takes of /dev/shm with the profile
 NODES = 2  # at least the camera and the segmenter share it
@@ -28,12 +28,11 @@ def shared_memory_environment() -> dict[str, str]:
     """Name the profile for the environment of a process.
 
     Returns:
-        The path by the names of the variables that Fast DDS of Kilted and of Jazzy read, less
-        those that are set already. Empty where the profile is not installed, or /dev/shm is too
-        small for it (containers often have 64 MB).
+        The path by the name of the variable that Fast DDS reads. Empty where that is set already,
+        the profile is not installed, or /dev/shm is too small for it (containers often have 64 MB).
     """
-    unset = [name for name in (VARIABLE, OLD_VARIABLE) if not os.environ.get(name)]
-    if not unset:
+    variable = profile_variable()
+    if os.environ.get(variable):
         return {}
     profile = next((path for path in _profiles() if path.is_file()), None)
     if profile is None:
@@ -46,12 +45,24 @@ def shared_memory_environment() -> dict[str, str]:
             NODES * SEGMENT_BYTES >> 20,
         )
         return {}
-    return dict.fromkeys(unset, str(profile))
+    return {variable: str(profile)}
 
 
 def use_shared_memory() -> None:
     """Set the profile in this process's own environment; call it before the first node is made."""
     os.environ.update(shared_memory_environment())
+
+
+def profile_variable() -> str:
+    """Name the variable that the installed Fast DDS reads: version 3 calls itself fastdds."""
+    old = any((prefix / "share" / "fastrtps").is_dir() for prefix in _prefixes())
+    return OLD_VARIABLE if old else VARIABLE
+
+
+def _prefixes() -> list[Path]:
+    """List where ROS packages lie: workspaces and installations, then this environment."""
+    named = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    return [Path(prefix) for prefix in (*named, sys.prefix) if prefix]
 
 
 def _profiles() -> Iterator[Path]:
@@ -61,9 +72,8 @@ def _profiles() -> Iterator[Path]:
     one.
     """
     yield Path(__file__).parents[2] / "config" / PROFILE
-    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    for prefix in (*prefixes, sys.prefix):
-        yield Path(prefix) / "share" / "armseg_ros" / "config" / PROFILE
+    for prefix in _prefixes():
+        yield prefix / "share" / "armseg_ros" / "config" / PROFILE
 
 
 def _has_room() -> bool:

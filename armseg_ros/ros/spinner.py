@@ -57,6 +57,7 @@ class Spinner:
             on_end: Called in the thread when it ends, also where a callback raised.
         """
         self.error: Exception | None = None
+        self._node = node
         self._context = node.context
         self._on_end = on_end
         self._executor = SingleThreadedExecutor(context=node.context)
@@ -71,11 +72,14 @@ class Spinner:
             timeout_s: Longest wait in seconds; a callback that hangs is left to the process's end.
         """
         rclpy.try_shutdown(context=self._context)
+        if self._context is rclpy.get_default_context():
+            rclpy.try_shutdown()  # a used default context bars the next node of the process
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             _log.error("a callback has not returned after %g s; leaving it", timeout_s)
             return
         self._executor.shutdown()
+        self._node.destroy_node()  # Jazzy's shutdown leaves it in the graph
 
     def exit_code(self, logger: Any) -> int:
         """Log what ended the thread as fatal, for the end of ``main``.

@@ -30,7 +30,7 @@ from armseg_ros.data.bag import write_bag_from_coco
 from armseg_ros.ros.evaluator_node import PARAMETERS as EVALUATOR_PARAMETERS
 from armseg_ros.ros.live_client import LiveSegmenterClient
 from armseg_ros.ros.parameters import PARAMETERS
-from armseg_ros.ros.shared_memory import VARIABLE
+from armseg_ros.ros.shared_memory import profile_variable
 
 ROOT = Path(__file__).parents[2]
 COMMON = {"namespace", "use_sim_time", "log_level"}
@@ -94,7 +94,7 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
 
 @pytest.mark.launch(fixture=segmenter)
 def test_launched_segmenter_answers_its_camera() -> Any:
-    assert VARIABLE in os.environ
+    assert profile_variable() in os.environ
     with LiveSegmenterClient(
         image_topic="/cam/image_raw", instances_topic="/line_1/segmenter/instances"
     ) as client:

@@ -30,7 +30,7 @@ from armseg_ros.ros.live_client import LiveSegmenterClient, NoAnswerError
 from armseg_ros.ros.qos import RESULT_QOS, image_qos
 from armseg_ros.ros.segmenter_node import SegmenterNode, main
 from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
-from armseg_ros.ros.shared_memory import VARIABLE
+from armseg_ros.ros.shared_memory import profile_variable
 
 ROOT = Path(__file__).parents[2]
 PICTURE = np.zeros((96, 128, 3), np.uint8)
@@ -239,7 +239,7 @@ class Camera:
 @pytest.mark.parametrize("reliability", ["reliable", "best_effort"])
 def test_every_large_image_arrives(graph: Any, tiny_model: Path, reliability: str) -> None:
     """40 images of 15 MB at 10 Hz; with default transports, best-effort ones never arrive."""
-    if reliability == "best_effort" and VARIABLE not in os.environ:
+    if reliability == "best_effort" and profile_variable() not in os.environ:
         pytest.skip("/dev/shm is too small for the profile: --shm-size=512m for a container")
     parameters = {"model": str(tiny_model), "threads": 1, "image_reliability": reliability}
     with start_segmenter_process(parameters) as process:

@@ -21,14 +21,13 @@ from armseg_ros.ros.shared_memory import (
     use_shared_memory,
 )
 
-VARIABLES = (VARIABLE, OLD_VARIABLE)
 SOURCE = Path(__file__).parents[2] / "config" / PROFILE
 Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture(autouse=True)
 def _untouched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in VARIABLES:
+    for name in (VARIABLE, OLD_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
@@ -51,21 +50,28 @@ def install(prefix: Path) -> Path:
 def test_source_tree_then_workspace_then_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert shared_memory_environment() == dict.fromkeys(VARIABLES, str(SOURCE))
+    assert shared_memory_environment() == {VARIABLE: str(SOURCE)}
     monkeypatch.setattr(shared_memory, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     assert shared_memory_environment() == {}
     environment = install(tmp_path / "venv")
-    assert shared_memory_environment() == dict.fromkeys(VARIABLES, str(environment))
+    assert shared_memory_environment() == {VARIABLE: str(environment)}
     workspace = install(tmp_path / "ws")
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'other'}:{tmp_path / 'ws'}")
-    assert shared_memory_environment() == dict.fromkeys(VARIABLES, str(workspace))
+    assert shared_memory_environment() == {VARIABLE: str(workspace)}
 
 
 def test_users_own_profile_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "/etc/my_profile.xml")
-    assert shared_memory_environment() == {OLD_VARIABLE: str(SOURCE)}
-    monkeypatch.setenv(OLD_VARIABLE, "/etc/my_profile.xml")
     assert shared_memory_environment() == {}
+
+
+def test_older_fast_dds_reads_another_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "jazzy" / "share" / "fastrtps").mkdir(parents=True)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "jazzy"))
+    monkeypatch.setenv(VARIABLE, "/not/read.xml")
+    assert shared_memory_environment() == {OLD_VARIABLE: str(SOURCE)}
 
 
 def test_small_dev_shm_is_left_alone_with_a_warning(
@@ -77,10 +83,9 @@ def test_small_dev_shm_is_left_alone_with_a_warning(
 
 
 def test_own_process_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(VARIABLE, "")
     use_shared_memory()
-    assert [os.environ[name] for name in VARIABLES] == [str(SOURCE)] * 2
+    assert os.environ[VARIABLE] == str(SOURCE)
 
 
 def test_profile_holds_a_large_image() -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 import rclpy
 
 from armseg_ros.ros import segmenter_node
-from armseg_ros.ros.shared_memory import OLD_VARIABLE, VARIABLE, shared_memory_environment
+from armseg_ros.ros.shared_memory import profile_variable, shared_memory_environment
 from armseg_ros.ros.spinner import Spinner
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +39,7 @@ def test_process_without_profile_gets_it_before_its_first_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first node decides: a client made after it would be too late."""
-    for name in (VARIABLE, OLD_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(profile_variable(), raising=False)
     if not shared_memory_environment():
         pytest.skip("/dev/shm is too small for the profile")
     done = subprocess.run(
