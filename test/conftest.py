@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from armseg_ros.ros.shared_memory import shared_memory_environment
+
+# A busy machine takes its time; hypothesis would call that a failure.
+settings.register_profile("armseg", deadline=None)
+settings.load_profile("armseg")
 
 SHARED_MEMORY = Path("/dev/shm")
 DOMAIN_ID = 1 + os.getpid() % 100  # another one than that of whatever else runs here

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who may import what: the core runs without ROS, engines and plotting stay in their rooms."""
 
 from __future__ import annotations

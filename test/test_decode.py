@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Candidates, suppression and crop masks on made-up rows."""
 
 from __future__ import annotations

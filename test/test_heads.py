@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Heads are told apart by their shapes; anything else is refused with the shapes in the text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Letterbox geometry: exact round trips and the limits of its input."""
 
 from __future__ import annotations

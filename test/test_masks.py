@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mask arithmetic against painted masks and pycocotools."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Overlays: what is drawn where, at which size, and that the picture itself stays untouched."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The README says what is true: its parameter table is the node's."""
 
 from __future__ import annotations

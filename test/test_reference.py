@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Letterbox and decode against reference vectors of the official YOLOv5-seg pipeline."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The segmenter's one call, and its settings that change between frames."""
 
 from __future__ import annotations

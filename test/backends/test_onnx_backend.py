@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime: supported exports load, everything else is refused in one sentence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The armseg command: help, errors as one line, exit codes."""
 
 from __future__ import annotations

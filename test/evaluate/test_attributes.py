@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The 25 fields on a picture small enough to count by hand."""
 
 from __future__ import annotations

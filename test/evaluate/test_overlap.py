@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares, unions and bits on hand-made masks."""
 
 from __future__ import annotations

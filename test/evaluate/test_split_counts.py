@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole pictures: who is judged, counts and rates, tolerances, and the seed's eight figures."""
 
 from __future__ import annotations

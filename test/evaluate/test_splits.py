@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules on constructed cases, planted errors, empty pictures and random masks."""
 
 from __future__ import annotations

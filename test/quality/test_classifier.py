@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plain-number classifiers: walks, calibration, and files that are damaged."""
 
 from __future__ import annotations

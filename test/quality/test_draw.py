@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Suspects on an overlay."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Features on made-up scenes, and bad input."""
 
 from __future__ import annotations

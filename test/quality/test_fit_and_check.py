@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fitting finds what was planted, and the sheet says so; the verb does it from pictures."""
 
 from __future__ import annotations

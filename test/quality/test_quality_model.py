@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a decoded picture to a verdict, and the model's file."""
 
 from __future__ import annotations

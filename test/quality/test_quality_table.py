@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels from ground truth, and tables on disk."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The shipped flags load, and belong to the shipped detector."""
 
 from __future__ import annotations
