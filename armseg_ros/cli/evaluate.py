@@ -72,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate and print the table; 0 if every picture was answered, else 1."""
+    """Evaluate and print the table.
+
+    Returns:
+        0 if every picture was answered; 2 if one could not be read, 1 if one had no answer.
+    """
     from armseg_ros.data.source import open_source
     from armseg_ros.evaluate.interrupt import stop_on_signal
     from armseg_ros.evaluate.run import evaluate
@@ -99,7 +103,9 @@ def run(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt(
             f"{args.output} holds {done} of {frames['total']} pictures, marked as incomplete"
         )
-    return 1 if summary["frames"]["unanswered"] else 0
+    if summary["frames"]["failed"]:
+        return 2
+    return 1 if summary["frames"]["dropped"] else 0
 
 
 @contextmanager

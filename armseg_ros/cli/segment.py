@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment all pictures; those that do not decode are named, and exit code 1 tells of them."""
+    """Segment all pictures; those that do not decode are named, and exit code 2 tells of them."""
     from armseg_ros.backends.base import open_backend
     from armseg_ros.config import DecodeConfig, SegmenterConfig
     from armseg_ros.data.folder import FolderSource
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         backend.close()
     print(f"{args.output}: {len(source) - failed} of {len(source)} pictures segmented")
-    return 1 if failed else 0
+    return 2 if failed else 0
 
 
 def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> int:

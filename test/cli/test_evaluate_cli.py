@@ -139,6 +139,6 @@ def test_one_of_several_cameras_is_named(
 def test_a_picture_that_fails_shows_in_the_exit_code(tmp_path: Path, model: str) -> None:
     folder, run = totes.write_coco(tmp_path / "coco", count=3), tmp_path / "run"
     next((folder / "images").rglob("*.jpg")).write_text("not a picture")
-    assert main(["evaluate", str(folder), "--model", model, "-o", str(run)]) == 1
+    assert main(["evaluate", str(folder), "--model", model, "-o", str(run)]) == 2
     frames = json.loads((run / "summary.json").read_text())["frames"]
     assert (frames["answered"], frames["failed"], len(frames["unanswered"])) == (2, 1, 1)

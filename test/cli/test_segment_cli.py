@@ -104,7 +104,7 @@ def test_a_bad_picture_is_named_and_the_rest_done(
     (tmp_path / "in/1.jpg").write_bytes(good.read_bytes()[:-30])
     model = write_network(tmp_path / "tiny.onnx")
     arguments = ["segment", str(tmp_path / "in"), "--model", str(model)]
-    assert main([*arguments, "-o", str(tmp_path / "out")]) == 1
+    assert main([*arguments, "-o", str(tmp_path / "out")]) == 2
     assert "1 of 2 pictures segmented" in capsys.readouterr().out
     assert "1.jpg is cut short" in caplog.text
 
