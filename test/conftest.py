@@ -27,6 +27,8 @@ def _private_ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("ROS_DOMAIN_ID", str(DOMAIN_ID))
     patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    # Child processes run this source tree too, with the messages of wherever these come from.
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     patch.setenv("ROS_LOG_DIR", str(tmp_path_factory.mktemp("ros_log")))
     for name, value in shared_memory_environment().items():
         patch.setenv(name, value)

@@ -19,8 +19,6 @@ from networks import write_network
 
 from armseg_ros.data.bag import write_bag_from_coco
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_sigterm_ends_it_with_its_node_and_keeps_the_run(tmp_path: Path) -> None:
     """The bag lies where an earlier demo would have left it; of many small pictures."""
@@ -32,7 +30,7 @@ def test_sigterm_ends_it_with_its_node_and_keeps_the_run(tmp_path: Path) -> None
     process = subprocess.Popen(
         [sys.executable, "-m", "armseg_ros.cli.main", *map(str, arguments)],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,7 +19,6 @@ from networks import write_network
 
 from armseg_ros.evaluate.interrupt import StopRequest, stop_on_signal
 
-ROOT = Path(__file__).parents[2]
 PICTURES = 3000
 
 
@@ -35,10 +34,7 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
         *(sys.executable, "-m", "armseg_ros.cli.main", "evaluate", str(folder)),
         *("--model", str(model), "--overlays", "0", "-o", str(tmp_path / "run")),
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def wait_for_answers(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -34,7 +33,6 @@ from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS, image_qos
 from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
 
 COMMAND = "import sys; from armseg_ros.ros.process import run_evaluator; sys.exit(run_evaluator())"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +52,6 @@ class Evaluator:
         self._log = log
         self.process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, "--ros-args", "-r", f"__ns:={namespace}", *flags],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -38,11 +38,10 @@ COMMON = {"namespace", "use_sim_time", "log_level"}
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment() -> Iterator[None]:
-    """Find the installed package, but run the modules of this source tree."""
+    """Find the installed package; its nodes run the modules of this source tree all the same."""
     patch = pytest.MonkeyPatch()
     if not os.environ.get("AMENT_PREFIX_PATH"):
         patch.setenv("AMENT_PREFIX_PATH", sys.prefix)
-    patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     yield
     patch.undo()
 

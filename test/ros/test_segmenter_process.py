@@ -32,7 +32,6 @@ from armseg_ros.ros.segmenter_node import SegmenterNode, main
 from armseg_ros.ros.segmenter_process import SegmenterProcess, start_segmenter_process
 from armseg_ros.ros.shared_memory import profile_variable
 
-ROOT = Path(__file__).parents[2]
 PICTURE = np.zeros((96, 128, 3), np.uint8)
 LARGE = np.random.default_rng(2).integers(0, 256, (2048, 2448, 3), np.uint8)
 FRAMES = 40
@@ -95,7 +94,6 @@ def is_running(pid: int) -> bool:
 def test_it_ends_when_its_parent_is_killed(tiny_model: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tiny_model)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )

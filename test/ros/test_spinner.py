@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -19,7 +18,6 @@ from armseg_ros.ros import segmenter_node
 from armseg_ros.ros.shared_memory import profile_variable, shared_memory_environment
 from armseg_ros.ros.spinner import Spinner
 
-ROOT = Path(__file__).parents[2]
 FRAME_BYTES = 2448 * 2048 * 3
 LARGEST_MAPPING = """
 import re, rclpy
@@ -44,7 +42,6 @@ def test_process_without_profile_gets_it_before_its_first_node(
         pytest.skip("/dev/shm is too small for the profile")
     done = subprocess.run(
         [sys.executable, "-c", LARGEST_MAPPING],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
