@@ -130,7 +130,7 @@ class Recorder:
 
     def _write_config(self, provenance: Provenance) -> None:
         document = {
-            "source": str(self._source.path),
+            "source": str(self._source.path.resolve()),
             "split": self._source.split,
             "backend": provenance.backend,
             "model_id": provenance.model_id,
