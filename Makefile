@@ -1,5 +1,6 @@
 # make test   everything that CI checks: lint, format, types, tests
 # make demo   make pictures, segment them through the real node and measure the result
+# make browser  install Chromium for the tests of pages, where apt and root are there
 # make venv   only set up .venv (PYTHON=python3.12 chooses the interpreter)
 #
 # The environment is made anew only when something that is compiled or installed changes; Python
@@ -18,7 +19,7 @@ COMPILED_FROM := package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg launch/
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
 unexport COLCON_PREFIX_PATH ROS_DISTRO _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV
 
-.PHONY: venv venv-test test lint types pytest demo clean
+.PHONY: venv venv-test test lint types pytest browser demo clean
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/package
@@ -61,6 +62,13 @@ types: venv-test
 
 pytest: venv-test
 	$(RUN) -m pytest
+
+# Without a browser the tests of pages are skipped, with the reason.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+		{ apt-get update && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y chromium chromium-driver; } || \
+		echo "no browser: it could not be installed here"
 
 demo: venv
 	$(RUN) -m armseg_ros.cli.main demo --output demo_output

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import HEIGHT_PX, WIDTH_PX, Browser, start_or_skip
 from hypothesis import settings
 
 from armseg_ros.ros.shared_memory import shared_memory_environment
@@ -36,6 +37,24 @@ def _private_ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     patch.undo()
     remove_dead_segments(segment_locks() - before)
+
+
+@pytest.fixture(scope="session")
+def _one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = start_or_skip(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(_one_browser: Browser) -> Browser:
+    """A headless Chromium with an empty page of the usual size and no downloads."""
+    for path in _one_browser.downloads.iterdir():
+        path.unlink()
+    _one_browser.driver.get("about:blank")
+    _one_browser.resize(WIDTH_PX, HEIGHT_PX)
+    _one_browser.errors()
+    return _one_browser
 
 
 def segment_locks() -> set[Path]:
