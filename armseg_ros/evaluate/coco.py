@@ -1,25 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Average precision, by pycocotools itself."""
+"""Average precision: pycocotools matches, picture by picture, and its formula makes the figures."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from armseg_ros.data.coco import CATEGORY_ID_OF_CLASS
+from armseg_ros.evaluate.coco_matches import ClassMatches, from_evaluated, join
 from armseg_ros.types import CLASS_NAMES
 
 IouType = Literal["segm", "bbox"]
-IOU_TYPE_NAMES: dict[IouType, str] = {"segm": "mask", "bbox": "box"}
 _ALL_AREAS = [[0.0, 1e10]]  # COCO's small, medium and large are of no use at 2448x2048 pixels
 _IOU_50, _IOU_75 = 0, 5  # positions in COCO's thresholds 0.50, 0.55, ... 0.95
 
@@ -42,78 +40,69 @@ class Figures:
 
 
 class CocoScorer:
-    """Matches predictions with ground truth once, then gives figures for any class and pictures."""
+    """Matches predictions with ground truth, then gives figures for any class and pictures."""
 
-    def __init__(
-        self, truth: dict[str, Any], predictions: Sequence[dict[str, Any]], iou_type: IouType
-    ) -> None:
-        """Match.
+    def __init__(self, iou_type: IouType) -> None:
+        """Start with no picture; ``segm`` compares masks, ``bbox`` boxes."""
+        self._iou_type = iou_type
+        self._parts: dict[int, list[ClassMatches]] = {k: [] for k in range(len(CLASS_NAMES))}
+
+    def add(self, truth: dict[str, Any], predictions: Sequence[dict[str, Any]]) -> None:
+        """Match some pictures; afterwards a few bytes a prediction are kept.
 
         Args:
-            truth: COCO document.
-            predictions: COCO results on pictures of ``truth``; may be empty.
-            iou_type: ``segm`` compares masks, ``bbox`` boxes.
+            truth: COCO document of pictures that were not added before.
+            predictions: COCO results on these pictures; may be empty.
         """
+        if not truth["images"]:
+            return
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports progress on stdout
-            reference = _index(copy.copy(truth))
-            results = _load_results(reference, predictions)
-            self._eval = COCOeval(reference, results, iou_type)
-            self._eval.params.areaRng = _ALL_AREAS
-            self._eval.params.areaRngLbl = ["all"]
-            self._eval.evaluate()
-        self._category_ids = list(self._eval.params.catIds)
-        self._image_ids = [int(i) for i in self._eval.params.imgIds]
-        self._precision, self._recall = self._accumulate(self._eval)
+            reference = _index(truth)
+            evaluation = COCOeval(reference, _load_results(reference, predictions), self._iou_type)
+            evaluation.params.areaRng = _ALL_AREAS
+            evaluation.params.areaRngLbl = ["all"]
+            evaluation.evaluate()
+        image_ids = [int(i) for i in evaluation.params.imgIds]
+        # pycocotools keeps its matches as one list: classes outermost, then areas, then pictures.
+        for class_id, category in enumerate(CATEGORY_ID_OF_CLASS):
+            first = list(evaluation.params.catIds).index(category) * len(image_ids)
+            records = evaluation.evalImgs[first : first + len(image_ids)]
+            self._parts[class_id].append(from_evaluated(records, image_ids))
+
+    def matches(self, class_id: int) -> ClassMatches:
+        """Give the matches of one class so far."""
+        joined = join(self._parts[class_id])
+        self._parts[class_id] = [joined]
+        return joined
+
+    def take(self, class_id: int, matches: ClassMatches) -> None:
+        """Add matches that another scorer made of other pictures."""
+        self._parts[class_id].append(matches)
 
     def figures(self, class_id: int | None = None) -> Figures:
         """Give the figures of one class, or the mean over the classes that have ground truth."""
-        return self._figures(self._precision, self._recall, class_id)
+        classes = self._parts if class_id is None else [class_id]
+        return figures_of([self.matches(k) for k in classes])
 
     def figures_on(self, image_ids: Iterable[int], class_id: int) -> Figures:
         """Give the figures of one class on some of the pictures."""
-        wanted = set(image_ids)
-        chosen = [n for n, image_id in enumerate(self._image_ids) if image_id in wanted]
-        part = copy.copy(self._eval)
-        count = len(self._image_ids)
-        # pycocotools keeps its matches as one list: classes outermost, then areas, then pictures.
-        part.evalImgs = [
-            self._eval.evalImgs[k * count + n]
-            for k in range(len(self._category_ids))
-            for n in chosen
-        ]
-        part.params = copy.copy(self._eval.params)
-        part.params.imgIds = [self._image_ids[n] for n in chosen]
-        part._paramsEval = part.params
-        return self._figures(*self._accumulate(part), class_id)
-
-    @staticmethod
-    def _accumulate(evaluation: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        with contextlib.redirect_stdout(io.StringIO()):
-            evaluation.accumulate()
-        # Last axes: area "all" and the largest of COCO's limits 1, 10, 100 detections.
-        return evaluation.eval["precision"][..., 0, -1], evaluation.eval["recall"][..., 0, -1]
-
-    def _figures(
-        self,
-        precision: npt.NDArray[np.float64],
-        recall: npt.NDArray[np.float64],
-        class_id: int | None,
-    ) -> Figures:
-        if class_id is not None:
-            column = self._category_ids.index(CATEGORY_ID_OF_CLASS[class_id])
-            precision, recall = precision[..., column], recall[..., column]
-        return Figures(
-            ap=_mean(precision),
-            ap50=_mean(precision[_IOU_50]),
-            ap75=_mean(precision[_IOU_75]),
-            ar=_mean(recall),
-        )
+        chosen = np.array(list(image_ids), np.int64)
+        return figures_of([self.matches(class_id).on(chosen)])
 
 
-def _mean(values: npt.NDArray[np.float64]) -> float | None:
-    """Average what is defined; pycocotools marks classes without ground truth with -1."""
-    defined = values[values > -1]
-    return float(defined.mean()) if defined.size else None
+def figures_of(classes: Sequence[ClassMatches]) -> Figures:
+    """Average over classes; those without ground truth say nothing."""
+    curves = [found for matches in classes if (found := matches.curves()) is not None]
+    if not curves:
+        return Figures(None, None, None, None)
+    precision = np.stack([curve[0] for curve in curves])
+    recall = np.stack([curve[1] for curve in curves])
+    return Figures(
+        ap=float(precision.mean()),
+        ap50=float(precision[:, _IOU_50].mean()),
+        ap75=float(precision[:, _IOU_75].mean()),
+        ar=float(recall.mean()),
+    )
 
 
 def _index(document: dict[str, Any]) -> Any:
@@ -130,21 +119,28 @@ def _load_results(reference: Any, predictions: Sequence[dict[str, Any]]) -> Any:
     return _index({**reference.dataset, "annotations": []})
 
 
-def all_figures(
-    truth: dict[str, Any], predictions: Sequence[dict[str, Any]]
-) -> tuple[dict[str, dict[str, Figures]], CocoScorer]:
-    """Score masks and boxes.
+class MaskAndBoxScorer:
+    """Scores masks and boxes of the same pictures.
 
-    Returns:
-        Figures by ``mask`` or ``box`` and then by class name (Object first) or ``mean``, and the
-        scorer of the masks for figures on parts of the pictures.
+    Attributes:
+        mask: Of the masks.
+        box: Of the boxes.
     """
-    scorers = {kind: CocoScorer(truth, predictions, kind) for kind in IOU_TYPE_NAMES}
-    table = {
-        IOU_TYPE_NAMES[kind]: {
-            **{name: scorer.figures(class_id) for class_id, name in enumerate(CLASS_NAMES)},
-            "mean": scorer.figures(),
+
+    def __init__(self) -> None:
+        self.mask, self.box = CocoScorer("segm"), CocoScorer("bbox")
+
+    def add(self, truth: dict[str, Any], predictions: Sequence[dict[str, Any]]) -> None:
+        """Match some pictures, see ``CocoScorer.add``."""
+        self.mask.add(truth, predictions)
+        self.box.add(truth, predictions)
+
+    def figures(self) -> dict[str, dict[str, Figures]]:
+        """Give figures by ``mask`` or ``box`` and then by class name (Object first) or ``mean``."""
+        return {
+            kind: {
+                **{name: scorer.figures(class_id) for class_id, name in enumerate(CLASS_NAMES)},
+                "mean": scorer.figures(),
+            }
+            for kind, scorer in (("mask", self.mask), ("box", self.box))
         }
-        for kind, scorer in scorers.items()
-    }
-    return table, scorers["segm"]

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The COCO documents of a run: predictions go to disk as they come, ground truth at the end."""
+"""The COCO documents of a run, which go to disk as they come, and their figures."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from armseg_ros.data.coco import CATEGORIES
+from armseg_ros.evaluate.coco import MaskAndBoxScorer
+
+PORTION = 200  # pictures that are matched at once: what of them waits in memory stays small
 
 
 class JsonList:
@@ -40,28 +45,29 @@ class JsonList:
 
 
 class CocoDocuments:
-    """Collects predictions and ground truth of a run, both in source pixels.
+    """Writes predictions and ground truth of a run, both in source pixels, and scores them.
 
     ``predictions.json`` and ``ground_truth.json`` cover the same pictures, so that any COCO tool
     can score one against the other. Where a source labels only some of its pictures, predictions
-    on the others go to ``predictions_unlabelled.json``.
+    on the others go to ``predictions_unlabelled.json``. No more than ``PORTION`` pictures wait in
+    memory.
 
     Attributes:
-        truth: COCO document of the labelled pictures.
-        predictions: COCO results on the labelled pictures.
+        scorer: Of the labelled pictures; complete once closed.
+        images: COCO records of the labelled pictures.
+        annotations: How many ground truths they have.
     """
 
     def __init__(self, folder: Path, has_truth: bool) -> None:
         """Create the files; ``has_truth`` says whether the source labels any picture."""
-        self.truth: dict[str, Any] = {
-            "images": [],
-            "annotations": [],
-            "categories": [dict(category) for category in CATEGORIES],
-        }
-        self.predictions: list[dict[str, Any]] = []
+        self.scorer = MaskAndBoxScorer()
+        self.images: list[dict[str, Any]] = []
+        self.annotations = 0
         self._folder, self._has_truth = folder, has_truth
         self._scored = JsonList(folder / "predictions.json")
+        self._truth = JsonList(folder / "ground_truth.json.part") if has_truth else None
         self._unlabelled: JsonList | None = None
+        self._waiting = _Portion()
 
     def add(
         self,
@@ -76,25 +82,42 @@ class CocoDocuments:
             annotations: Its ground truth, numbered here; None where it is not labelled.
             predictions: COCO results on it.
         """
-        if annotations is None:
+        if annotations is None or self._truth is None:
             self._unlabelled_list().extend(predictions)
             return
-        first = len(self.truth["annotations"]) + 1
+        first = self.annotations + 1
+        numbered = [{"id": first + index, **record} for index, record in enumerate(annotations)]
         self._scored.extend(predictions)
-        self.truth["images"].append(image)
-        self.truth["annotations"] += [
-            {"id": first + index, **record} for index, record in enumerate(annotations)
-        ]
-        self.predictions += predictions
+        self._truth.extend(numbered)
+        self.images.append(image)
+        self.annotations += len(numbered)
+        self._waiting.add(image, numbered, predictions)
+        if len(self._waiting.images) >= PORTION:
+            self._score()
 
     def close(self) -> None:
-        """End the files and write the ground truth, if there is any."""
+        """End the files, score what waits and write the ground truth, if there is any."""
+        self._score()
         self._scored.close()
         if self._unlabelled is not None:
             self._unlabelled.close()
-        if self._has_truth:
-            path = self._folder / "ground_truth.json"
-            path.write_text(json.dumps(self.truth), encoding="utf-8")
+        if self._truth is not None:
+            self._truth.close()
+            self._write_truth(self._folder / "ground_truth.json.part")
+
+    def _score(self) -> None:
+        portion, self._waiting = self._waiting, _Portion()
+        self.scorer.add(portion.truth(), portion.predictions)
+
+    def _write_truth(self, annotations: Path) -> None:
+        """Put the COCO document together around the list of annotations."""
+        part = self._folder / "ground_truth.json.tmp"
+        with part.open("w", encoding="utf-8") as file, annotations.open(encoding="utf-8") as list_:
+            file.write(f'{{"images": {json.dumps(self.images)}, "annotations": ')
+            shutil.copyfileobj(list_, file)
+            file.write(f', "categories": {json.dumps(categories())}}}\n')
+        part.replace(self._folder / "ground_truth.json")
+        annotations.unlink()
 
     def _unlabelled_list(self) -> JsonList:
         if not self._has_truth:
@@ -102,3 +125,32 @@ class CocoDocuments:
         if self._unlabelled is None:
             self._unlabelled = JsonList(self._folder / "predictions_unlabelled.json")
         return self._unlabelled
+
+
+def categories() -> list[dict[str, Any]]:
+    """Give the COCO categories of this package."""
+    return [dict(category) for category in CATEGORIES]
+
+
+@dataclass(slots=True)
+class _Portion:
+    images: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(
+        self,
+        image: dict[str, Any],
+        annotations: list[dict[str, Any]],
+        predictions: list[dict[str, Any]],
+    ) -> None:
+        self.images.append(image)
+        self.annotations += annotations
+        self.predictions += predictions
+
+    def truth(self) -> dict[str, Any]:
+        return {
+            "images": self.images,
+            "annotations": self.annotations,
+            "categories": categories(),
+        }

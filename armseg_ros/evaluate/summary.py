@@ -14,7 +14,6 @@ import numpy as np
 
 from armseg_ros.data.source import Source
 from armseg_ros.evaluate.answer import Provenance
-from armseg_ros.evaluate.coco import all_figures
 from armseg_ros.evaluate.counts import Counts, count_matches
 from armseg_ros.evaluate.documents import CocoDocuments
 from armseg_ros.evaluate.frames import FrameResult
@@ -62,12 +61,12 @@ class Tally:
 
 def accuracy(documents: CocoDocuments, tally: Tally) -> dict[str, Any] | None:
     """Score a run; None where no picture is labelled, never 0."""
-    if not documents.truth["images"]:
+    if not documents.images:
         return None
-    figures, scorer = all_figures(documents.truth, documents.predictions)
+    figures, scorer = documents.scorer.figures(), documents.scorer.mask
     return {
-        "pictures": len(documents.truth["images"]),
-        "instances": len(documents.truth["annotations"]),
+        "pictures": len(documents.images),
+        "instances": documents.annotations,
         **{
             kind: {name: asdict(values) for name, values in by_class.items()}
             for kind, by_class in figures.items()

@@ -90,7 +90,8 @@ def validate(
         for record in truth_records(sample.truth, index, frame.hw):
             truth["annotations"].append({**record, "id": len(truth["annotations"]) + 1})
         predictions += result_records(segmenter.segment(frame).detections, index, frame.hw)
-    scorer = CocoScorer(truth, predictions, "segm")
+    scorer = CocoScorer("segm")
+    scorer.add(truth, predictions)
     metrics = {}
     for class_id, name in enumerate(CLASS_NAMES):
         figures = scorer.figures(class_id)

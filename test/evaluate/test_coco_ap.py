@@ -17,7 +17,7 @@ from pycocotools.cocoeval import COCOeval
 from armseg_ros.data.coco import CATEGORIES
 from armseg_ros.data.coco_records import result_records, truth_records
 from armseg_ros.data.source import open_source
-from armseg_ros.evaluate.coco import CocoScorer, Figures, all_figures
+from armseg_ros.evaluate.coco import CocoScorer, Figures, MaskAndBoxScorer
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.types import OBJECT, TOTE, Detections, Instances
@@ -56,7 +56,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
     totes.edit_json(folder / "test.json", crowd)
     source = open_source(folder)
     run_folder = tmp_path_factory.mktemp("runs") / "run"
-    evaluate(source, Oracle(source), EvaluateConfig(), run_folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("armseg_ros.evaluate.documents.PORTION", 5)  # scored in three portions
+        evaluate(source, Oracle(source), EvaluateConfig(), run_folder)
     summary = json.loads((run_folder / "summary.json").read_text())
     return run_folder, summary
 
@@ -114,7 +116,9 @@ NOTHING = Figures(None, None, None, None)
 
 
 def score(truth: Instances, found: Detections) -> CocoScorer:
-    return CocoScorer(document(truth), result_records(found, 1, totes.HW), "segm")
+    scorer = CocoScorer("segm")
+    scorer.add(document(truth), result_records(found, 1, totes.HW))
+    return scorer
 
 
 def is_perfect(figures: Figures) -> bool:
@@ -134,7 +138,9 @@ def test_no_answer_is_0_and_no_truth_is_none() -> None:
     assert score(TRUTH, nothing).figures(OBJECT) == Figures(0, 0, 0, 0)
     empty = totes.instances([], [])
     for found in (nothing, totes.detections([ONE], [OBJECT], [0.9])):
-        table, _ = all_figures(document(empty), result_records(found, 1, totes.HW))
+        scorer = MaskAndBoxScorer()
+        scorer.add(document(empty), result_records(found, 1, totes.HW))
+        table = scorer.figures()
         assert table["mask"]["Object"] == table["box"]["mean"] == NOTHING
 
 
