@@ -16,3 +16,8 @@ class DataError(ArmsegError):
 
 class BackendError(ArmsegError):
     """A model cannot be loaded or run, or its outputs are not those of a supported network."""
+
+
+def one_line(error: Exception, longest: int = 300) -> str:
+    """Bring the text of another library's error into one line of at most ``longest`` letters."""
+    return " ".join(str(error).split())[:longest]

@@ -3,15 +3,24 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from armseg_ros.backends.model_info import ModelInfo
+from armseg_ros.config import require_range
 from armseg_ros.errors import BackendError
+from armseg_ros.models import default_model_path
 from armseg_ros.types import Float32Array, RawOutput
 
-BackendName = Literal["auto", "onnxruntime"]
-BACKENDS: tuple[BackendName, ...] = ("auto", "onnxruntime")
+BackendName = Literal["auto", "openvino", "onnxruntime"]
+BACKENDS: tuple[BackendName, ...] = ("auto", "openvino", "onnxruntime")  # the best first
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "int8")
+MOST_THREADS = 256
+
+log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
@@ -19,7 +28,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """Engine and device, such as ``onnxruntime-cpu``."""
+        """Engine and what it computes in, such as ``onnxruntime-cpu`` or ``openvino-bf16``."""
 
     @property
     def model(self) -> ModelInfo:
@@ -36,26 +45,115 @@ class Backend(Protocol):
         """Free the engine; a second call does nothing."""
 
 
-def open_backend(
-    model: Path, backend: str = "auto", threads: int = 0, network_size: int = 640
-) -> Backend:
-    """Load a model.
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How an engine runs a model.
 
-    Args:
-        model: An ONNX file.
-        backend: ``onnxruntime``, or ``auto`` for the best that works here.
-        threads: CPU threads of the engine; 0 leaves the choice to it.
+    Attributes:
+        threads: CPU threads, 0..256; 0 leaves the choice to the engine.
         network_size: Side of the square input of a model with dynamic axes, a multiple of 32;
             a model of fixed size ignores it.
+        precision: What to compute in; ``auto`` is the engine's fastest that keeps the accuracy.
+    """
+
+    threads: int = 0
+    network_size: int = 640
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        require_range("threads", self.threads, 0, MOST_THREADS)
+        if self.precision not in PRECISIONS:
+            raise BackendError(
+                f"precision {self.precision!r} is unknown; use one of {', '.join(PRECISIONS)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """A loaded network, and why no better engine runs it.
+
+    Attributes:
+        backend: The network.
+        refused: One sentence for each better engine that does not work here.
+    """
+
+    backend: Backend
+    refused: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Say all of it in one line."""
+        parts = [f"{self.backend.model.model_id} on {self.backend.name}"]
+        return "; ".join([*parts, *(f"not {sentence}" for sentence in self.refused)])
+
+
+def choose_backend(
+    model: Path | None = None, backend: str = "auto", settings: EngineSettings | None = None
+) -> Choice:
+    """Load a model into the engine that is named, or into the best that works here.
+
+    Args:
+        model: An ONNX file; None takes the shipped one.
+        backend: ``openvino``, ``onnxruntime``, or ``auto`` for the first of them that works.
+        settings: None takes the defaults.
 
     Raises:
         BackendError: The file is missing or damaged, the engine is not installed, or the network
             is not a supported one.
+        ConfigError: The number of threads is out of range.
     """
     if backend not in BACKENDS:
         raise BackendError(f"backend {backend!r} is unknown; use one of {', '.join(BACKENDS)}")
-    if not model.is_file():
+    if model is not None and not model.is_file():
         raise BackendError(f"{model}: no such model file; give the path of an ONNX file")
+    settings = settings or EngineSettings()
+    if backend != "auto":
+        return Choice(_open(backend, model, settings))
+    refused: dict[str, str] = {}
+    for engine in BACKENDS[1:]:
+        try:
+            chosen = _open(engine, model, settings)
+        except BackendError as error:
+            refused[engine] = str(error)
+        else:
+            return Choice(chosen, tuple(f"{name}: {why}" for name, why in refused.items()))
+    if len(set(refused.values())) == 1:  # the file is at fault, whatever the engine
+        raise BackendError(refused[engine])
+    raise BackendError("; ".join(f"{name}: {why}" for name, why in refused.items()))
+
+
+def open_backend(
+    model: Path | None = None,
+    backend: str = "onnxruntime",
+    threads: int = 0,
+    network_size: int = 640,
+    *,
+    precision: str = "auto",
+) -> Backend:
+    """Load a model, as ``choose_backend`` does, and log what ``auto`` has chosen and why.
+
+    Args:
+        model: An ONNX file; None takes the shipped one.
+        backend: ``openvino``, ``onnxruntime`` or ``auto``.
+        threads: See ``EngineSettings``, as for the next two.
+        network_size: Side of the square input of a model with dynamic axes.
+        precision: What to compute in.
+
+    Raises:
+        BackendError: See ``choose_backend``.
+        ConfigError: See ``choose_backend``.
+    """
+    choice = choose_backend(model, backend, EngineSettings(threads, network_size, precision))
+    if backend == "auto":
+        log.info("%s", choice)
+    return choice.backend
+
+
+def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:
+    path = model or default_model_path()
+    if engine == "openvino":
+        from armseg_ros.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(path, settings)
     from armseg_ros.backends.onnx import OnnxBackend
 
-    return OnnxBackend(model, threads=threads, network_size=network_size)
+    return OnnxBackend(path, settings)

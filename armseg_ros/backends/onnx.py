@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from armseg_ros.backends.model_info import ModelInfo, file_sha256
-from armseg_ros.errors import BackendError
+from armseg_ros.backends.base import EngineSettings
+from armseg_ros.backends.model_info import (
+    ModelInfo,
+    check_int8,
+    file_sha256,
+    read_class_names,
+    read_network_hw,
+)
+from armseg_ros.errors import BackendError, one_line
 from armseg_ros.heads import read_outputs
 from armseg_ros.types import Float32Array, RawOutput
 
@@ -21,25 +26,29 @@ INPUT_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 class OnnxBackend:
     """A YOLOv5-seg or YOLOv8/11-seg export in ONNX Runtime."""
 
-    def __init__(self, model: Path, *, threads: int = 0, network_size: int = 640) -> None:
+    def __init__(self, model: Path, settings: EngineSettings) -> None:
         """Load the file and run it once, so that a foreign network is refused here and now.
 
         Raises:
-            BackendError: The file is damaged, or the network is not a supported one.
+            BackendError: The file is damaged, the network is not a supported one, or ONNX Runtime
+                does not compute in what the settings ask for.
         """
-        self._session: onnxruntime.InferenceSession | None = _open_session(model, threads)
+        self._session: onnxruntime.InferenceSession | None = _open_session(model, settings.threads)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in INPUT_DTYPES:
             found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
             raise BackendError(f"{model}: expected one float image input, found {found}")
         self._input_name = inputs[0].name
         self._dtype = INPUT_DTYPES[inputs[0].type]
+        metadata = self._session.get_modelmeta().custom_metadata_map
         self._model = ModelInfo(
             path=model,
             sha256=file_sha256(model),
-            network_hw=_network_hw(inputs[0].shape, network_size, model),
-            class_names=_class_names(self._session, model),
+            network_hw=read_network_hw(inputs[0].shape, settings.network_size, model),
+            class_names=read_class_names(metadata.get("names"), model),
+            precision=metadata.get("precision", ""),
         )
+        _check_precision(self._model, settings.precision)
         try:
             self.infer(np.zeros((1, 3, *self._model.network_hw), np.float32))
         except BackendError as error:
@@ -47,8 +56,8 @@ class OnnxBackend:
 
     @property
     def name(self) -> str:
-        """``onnxruntime-cpu``."""
-        return "onnxruntime-cpu"
+        """``onnxruntime-cpu``, or ``onnxruntime-int8`` for a quantised model."""
+        return "onnxruntime-int8" if self._model.precision == "int8" else "onnxruntime-cpu"
 
     @property
     def model(self) -> ModelInfo:
@@ -63,7 +72,7 @@ class OnnxBackend:
         try:
             outputs = self._session.run(None, feed)
         except Exception as error:  # the engine has a dozen unrelated exception types
-            raise BackendError(f"ONNX Runtime failed: {_one_line(error)}") from error
+            raise BackendError(f"ONNX Runtime failed: {one_line(error)}") from error
         class_count = len(self._model.class_names) or None
         return read_outputs(outputs, self._model.network_hw, class_count)
 
@@ -82,38 +91,13 @@ def _open_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise BackendError(
-            f"{model}: not a model that ONNX Runtime can load ({_one_line(error)}); "
+            f"{model}: not a model that ONNX Runtime can load ({one_line(error)}); "
             "export it again or copy it again"
         ) from error
 
 
-def _network_hw(shape: list[Any], network_size: int, model: Path) -> tuple[int, int]:
-    """Read the input size; symbolic height and width become ``network_size``."""
-    if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
-        raise BackendError(f"{model}: input has shape {shape}, expected [1, 3, height, width]")
-    if isinstance(shape[0], int) and shape[0] != 1:
-        raise BackendError(f"{model}: input has batch {shape[0]}, export it with batch 1")
-    height, width = (side if isinstance(side, int) else network_size for side in shape[2:])
-    if height % 32 or width % 32 or min(height, width) < 32:
-        raise BackendError(f"{model}: input is {height}x{width}, sides must be multiples of 32")
-    return height, width
-
-
-def _class_names(session: onnxruntime.InferenceSession, model: Path) -> tuple[str, ...]:
-    """Read ``names`` from the metadata: the Python text of a dict or list of names."""
-    text = session.get_modelmeta().custom_metadata_map.get("names")
-    if text is None:
-        return ()
-    try:
-        names = ast.literal_eval(text)
-        if isinstance(names, dict):
-            names = [names[index] for index in range(len(names))]
-        return tuple(str(name) for name in names)
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
-        raise BackendError(
-            f"{model}: metadata 'names' is {text[:80]!r}, expected a list of class names"
-        ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _check_precision(model: ModelInfo, precision: str) -> None:
+    """Refuse what ONNX Runtime would silently do otherwise; float16 files it computes in fp32."""
+    if precision == "bf16":
+        raise BackendError("ONNX Runtime computes in fp32 or int8 on a CPU; OpenVINO does bf16")
+    check_int8(model, precision)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from armseg_ros.cli.engine import add_engine_arguments, open_engine
 from armseg_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="run folder to write")
     parser.add_argument("--split", help="train, val or test, where the source holds several")
     parser.add_argument("--image-topic", help="topic of the pictures, where a bag holds several")
-    parser.add_argument("--model", type=Path, help="ONNX file (default: the shipped one)")
-    parser.add_argument("--backend", default="auto", help="inference engine")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
+    add_engine_arguments(parser)
     parser.add_argument(
         "--score-threshold",
         type=float,
@@ -110,16 +109,14 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _answerer(args: argparse.Namespace, config: EvaluateConfig) -> Iterator[Answerer]:
-    from armseg_ros.backends.base import open_backend
     from armseg_ros.evaluate.answer import InProcess
     from armseg_ros.evaluate.live import connected_to_node
-    from armseg_ros.models import default_model_path
 
     if args.live:
         with connected_to_node(args.transport, args.timeout, namespace=args.namespace) as node:
             yield node
         return
-    backend = open_backend(args.model or default_model_path(), args.backend, args.threads)
+    backend = open_engine(args)
     try:
         yield InProcess(backend, config.segmenter())
     finally:

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from armseg_ros.cli.engine import add_engine_arguments, open_engine
 from armseg_ros.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,23 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("pictures", type=Path, nargs="+", help="picture files or folders of them")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--model", type=Path, help="ONNX file (default: the shipped one)")
-    parser.add_argument("--backend", default="auto", help="inference engine")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
+    add_engine_arguments(parser)
     parser.add_argument("--score-threshold", type=float, default=0.25, help="lowest score")
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment all pictures; those that do not decode are named, and exit code 2 tells of them."""
-    from armseg_ros.backends.base import open_backend
     from armseg_ros.config import DecodeConfig, SegmenterConfig
     from armseg_ros.data.folder import FolderSource
-    from armseg_ros.models import default_model_path
     from armseg_ros.segmenter import Segmenter
 
     config = SegmenterConfig(DecodeConfig(score_threshold=args.score_threshold))
     source = FolderSource(args.pictures)
-    backend = open_backend(args.model or default_model_path(), args.backend, args.threads)
+    backend = open_engine(args)
     try:
         failed = _segment_all(source, Segmenter(backend, config), args.output)
     finally:

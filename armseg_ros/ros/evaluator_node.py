@@ -21,7 +21,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from armseg_ros.backends.base import open_backend
+from armseg_ros.backends.base import EngineSettings, choose_backend
 from armseg_ros.data.source import open_source
 from armseg_ros.errors import ArmsegError, ConfigError
 from armseg_ros.evaluate.answer import Answerer, InProcess
@@ -30,7 +30,6 @@ from armseg_ros.evaluate.overlays import above
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.table_text import table_text
-from armseg_ros.models import default_model_path
 from armseg_ros.msg import InstanceArray
 from armseg_ros.overlay import draw_overlay
 from armseg_ros.ros import messages
@@ -50,7 +49,8 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "image_transport": ("raw", "live: what the node listens to, raw or compressed"),
     "timeout_s": (10.0, "live: seconds to wait for an answer"),
     "model": ("", "path of an ONNX model; empty takes the one that is shipped"),
-    "backend": ("auto", "inference engine"),
+    "backend": ("auto", "inference engine; auto takes the fastest that works here"),
+    "precision": ("auto", "what the engine computes in; auto takes its fastest"),
     "threads": (0, "CPU threads of the engine; 0 leaves the choice to it"),
     "score_threshold": (_DEFAULTS.score_threshold, "lowest score that is recorded"),
     "iou_threshold": (_DEFAULTS.iou_threshold, "box overlap above which one is suppressed"),
@@ -197,12 +197,14 @@ def _answerer(
         ) as live:
             yield live
         return
-    model = Path(values["model"]).expanduser() if values["model"] else default_model_path()
-    backend = open_backend(model, values["backend"], values["threads"])
+    model = Path(values["model"]).expanduser() if values["model"] else None
+    settings = EngineSettings(values["threads"], precision=values["precision"])
+    choice = choose_backend(model, values["backend"], settings)
+    node.get_logger().info(f"{choice}")
     try:
-        yield InProcess(backend, config.segmenter())
+        yield InProcess(choice.backend, config.segmenter())
     finally:
-        backend.close()
+        choice.backend.close()
 
 
 def main(arguments: list[str] | None, stop: threading.Event) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
-from armseg_ros.backends.base import BACKENDS
+from armseg_ros.backends.base import BACKENDS, MOST_THREADS, PRECISIONS
 from armseg_ros.config import DecodeConfig, SegmenterConfig
 from armseg_ros.errors import ConfigError
 from armseg_ros.ros.qos import RELIABILITIES
@@ -47,12 +47,25 @@ PARAMETERS = (
     NodeParameter(
         "model", "", "path of an ONNX model; empty takes the one that is shipped", read_only=True
     ),
-    NodeParameter("backend", "auto", "inference engine", choices=BACKENDS, read_only=True),
+    NodeParameter(
+        "backend",
+        "auto",
+        "inference engine; auto takes the fastest that works here",
+        choices=BACKENDS,
+        read_only=True,
+    ),
+    NodeParameter(
+        "precision",
+        "auto",
+        "what the engine computes in; auto takes its fastest that keeps the accuracy",
+        choices=PRECISIONS,
+        read_only=True,
+    ),
     NodeParameter(
         "threads",
         0,
         "CPU threads of the engine; 0 leaves the choice to it",
-        limits=(0, 256),
+        limits=(0, MOST_THREADS),
         read_only=True,
     ),
     NodeParameter(

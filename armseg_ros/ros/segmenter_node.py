@@ -23,10 +23,9 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool
 
-from armseg_ros.backends.base import Backend, open_backend
+from armseg_ros.backends.base import Backend, Choice, EngineSettings, choose_backend
 from armseg_ros.errors import ArmsegError, ConfigError
 from armseg_ros.masks import paint_labels
-from armseg_ros.models import default_model_path
 from armseg_ros.msg import InstanceArray
 from armseg_ros.overlay import draw_overlay
 from armseg_ros.ros import messages
@@ -60,7 +59,8 @@ class SegmenterNode(Node):
         """
         super().__init__("segmenter", **options)
         self._values = declare_parameters(self)
-        self._backend = backend or self._open_backend()
+        self._choice = Choice(backend) if backend else self._choose_backend()
+        self._backend = self._choice.backend
         self._segmenter = Segmenter(self._backend, segmenter_config(self._values))
         self._statistics = Statistics()
         self._create_outputs()
@@ -77,20 +77,19 @@ class SegmenterNode(Node):
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._subscription: Any = self._listen()
-        self.get_logger().info(
-            f"{self._backend.model.model_id} on {self._backend.name}, "
-            f"listening to {self._subscription.topic_name}"
-        )
+        self.get_logger().info(f"{self._choice}")
+        self.get_logger().info(f"listening to {self._subscription.topic_name}")
 
     def close(self) -> None:
         """Finish the image at hand, then free the network; the node is of no use afterwards."""
         self._worker.close()
         self._backend.close()
 
-    def _open_backend(self) -> Backend:
+    def _choose_backend(self) -> Choice:
         model = self._values["model"]
-        path = Path(model).expanduser() if model else default_model_path()
-        return open_backend(path, self._values["backend"], self._values["threads"])
+        settings = EngineSettings(self._values["threads"], precision=self._values["precision"])
+        path = Path(model).expanduser() if model else None
+        return choose_backend(path, self._values["backend"], settings)
 
     def _create_outputs(self) -> None:
         self._instances = self.create_publisher(InstanceArray, "~/instances", RESULT_QOS)
@@ -180,6 +179,7 @@ class SegmenterNode(Node):
         facts = {
             "model": self._backend.model.model_id,
             "backend": self._backend.name,
+            "better backends that do not work": "; ".join(self._choice.refused),
             "image_transport": self._values["image_transport"],
             "image_reliability": self._values["image_reliability"],
         }

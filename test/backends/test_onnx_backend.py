@@ -87,5 +87,23 @@ def test_input_must_be_whole_strides(tmp_path: Path) -> None:
 
 
 def test_unknown_backend(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="auto, onnxruntime"):
+    with pytest.raises(BackendError, match="auto, openvino, onnxruntime"):
         open_backend(write_network(tmp_path / "n.onnx"), backend="abacus")
+
+
+def test_precisions(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "n.onnx")
+    assert open_backend(path, precision="fp32").name == "onnxruntime-cpu"
+    with pytest.raises(BackendError, match="OpenVINO does bf16"):
+        open_backend(path, precision="bf16")
+    with pytest.raises(BackendError, match=r"n.onnx: precision int8 needs .* armseg quantize"):
+        open_backend(path, precision="int8")
+    with pytest.raises(BackendError, match="'fp8' is unknown; use one of auto, fp32, bf16, int8"):
+        open_backend(path, precision="fp8")
+
+
+def test_where_no_engine_runs_it_auto_says_what_is_wrong_once(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "n.onnx")
+    with pytest.raises(BackendError) as caught:
+        open_backend(path, "auto", precision="int8")
+    assert str(caught.value).count("needs a quantised model") == 1

@@ -31,7 +31,8 @@ def test_a_bag_and_the_folder_it_came_from(
     summaries = []
     for source in ("bag", "coco"):
         run = tmp_path / f"run_{source}"
-        assert main(["evaluate", str(tmp_path / source), "--model", model, "-o", str(run)]) == 0
+        arguments = ["--model", model, "--backend", "onnxruntime", "-o", str(run)]
+        assert main(["evaluate", str(tmp_path / source), *arguments]) == 0
         summaries.append(json.loads((run / "summary.json").read_text()))
     table = capsys.readouterr().out.splitlines()
     assert table[1].startswith("Object mask")

@@ -115,7 +115,12 @@ def test_it_shows_what_it_does_and_ends(
 
 @pytest.fixture(scope="module")
 def segmenter(tiny_model: Path) -> Iterator[SegmenterProcess]:
-    parameters = {"model": str(tiny_model), "score_threshold": 0.001, "iou_threshold": 0.6}
+    parameters = {
+        "model": str(tiny_model),
+        "backend": "onnxruntime",
+        "score_threshold": 0.001,
+        "iou_threshold": 0.6,
+    }
     with start_segmenter_process(parameters) as process:
         yield process
 

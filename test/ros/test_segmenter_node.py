@@ -59,7 +59,7 @@ class Rig:
 
     def __init__(self, graph: Any, model: Path, gated: bool = False, **parameters: Any) -> None:
         self.graph = graph
-        values = {"model": str(model), "threads": 1} | parameters
+        values = {"model": str(model), "threads": 1, "backend": "onnxruntime"} | parameters
         overrides = [Parameter(name, value=value) for name, value in values.items()]
         self.backend = GatedBackend(open_backend(model, threads=1)) if gated else None
         self.node = graph.add(

@@ -164,7 +164,7 @@ def test_start_with_wrong_parameters_is_refused(
 
 
 def test_client_outlives_the_segmenter(tiny_model: Path) -> None:
-    parameters = {"model": str(tiny_model), "threads": 1}
+    parameters = {"model": str(tiny_model), "threads": 1, "backend": "onnxruntime"}
     with LiveSegmenterClient() as client:
         with pytest.raises(NoAnswerError, match="no segmenter between /image and"):
             client.wait_for_segmenter(0.1)

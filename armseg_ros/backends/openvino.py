@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO on the CPU: bfloat16 where the processor has it, and quantised models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from armseg_ros.backends.base import EngineSettings
+from armseg_ros.backends.model_info import (
+    ModelInfo,
+    check_int8,
+    file_sha256,
+    read_class_names,
+    read_network_hw,
+)
+from armseg_ros.errors import BackendError, one_line
+from armseg_ros.heads import read_outputs
+from armseg_ros.types import Float32Array, RawOutput
+
+DEVICE = "CPU"
+HINTS = {"fp32": "f32", "bf16": "bf16"}  # auto and int8 leave the float layers to OpenVINO
+INPUT_DTYPES = (np.float32, np.float16)
+
+
+class OpenVinoBackend:
+    """A YOLOv5-seg or YOLOv8/11-seg export in OpenVINO."""
+
+    def __init__(self, model: Path, settings: EngineSettings) -> None:
+        """Load the file and run it once, so that a foreign network is refused here and now.
+
+        Raises:
+            BackendError: OpenVINO is not installed, it cannot read the file, the network is not a
+                supported one, or this processor does not compute in what the settings ask for.
+        """
+        core = _open_core()
+        network = _read_network(core, model)
+        self._model = _describe(network, model, settings.network_size)
+        check_int8(self._model, settings.precision)
+        compiled = _compile(core, network, self._model, settings)
+        self._dtype = compiled.input(0).get_element_type().to_dtype()
+        self._request: Any = compiled.create_infer_request()
+        hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self._precision = {"f32": "fp32", "f16": "fp16"}.get(hint, hint)
+        try:
+            self.infer(np.zeros((1, 3, *self._model.network_hw), np.float32))
+        except BackendError as error:
+            raise BackendError(f"{model}: {error}") from error
+
+    @property
+    def name(self) -> str:
+        """``openvino-fp32``, ``openvino-bf16``, or ``openvino-int8`` for a quantised model."""
+        return f"openvino-{'int8' if self._model.precision == 'int8' else self._precision}"
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that is loaded."""
+        return self._model
+
+    def infer(self, tensor: Float32Array) -> RawOutput:
+        """Run the network; see ``Backend.infer``."""
+        if self._request is None:
+            raise BackendError(f"{self._model.path}: the backend is closed")
+        try:
+            # The outputs are copies: the next call writes over the engine's own.
+            found = self._request.infer({0: tensor.astype(self._dtype, copy=False)})
+        except Exception as error:  # RuntimeError and its own, all with a page of C++ in them
+            raise BackendError(f"OpenVINO failed: {one_line(error)}") from error
+        class_count = len(self._model.class_names) or None
+        return read_outputs(list(found.values()), self._model.network_hw, class_count)
+
+    def close(self) -> None:
+        """Free the network."""
+        self._request = None
+
+
+def _open_core() -> Any:
+    try:
+        import openvino
+    except ImportError as error:
+        raise BackendError(
+            f"OpenVINO cannot be imported ({one_line(error)}): pip install 'armseg_ros[openvino]'"
+        ) from error
+    return openvino.Core()
+
+
+def _read_network(core: Any, model: Path) -> Any:
+    try:
+        return core.read_model(str(model))
+    except Exception as error:
+        raise BackendError(
+            f"{model}: not a model that OpenVINO can read ({one_line(error)}); "
+            "export it again, copy it again, or take backend onnxruntime"
+        ) from error
+
+
+def _describe(network: Any, model: Path, network_size: int) -> ModelInfo:
+    """Check the input, fix its size, and read the metadata."""
+    dtypes = [port.get_element_type().to_dtype() for port in network.inputs]
+    if len(dtypes) != 1 or dtypes[0] not in INPUT_DTYPES:
+        found = ", ".join(str(port) for port in network.inputs)
+        raise BackendError(f"{model}: expected one float image input, found {found}")
+    port = network.input(0)
+    axes = [axis.get_length() if axis.is_static else None for axis in port.get_partial_shape()]
+    hw = read_network_hw(axes, network_size, model)
+    if None in axes:
+        network.reshape({port: [1, 3, *hw]})
+    return ModelInfo(
+        path=model,
+        sha256=file_sha256(model),
+        network_hw=hw,
+        class_names=read_class_names(_metadata(network, "names"), model),
+        precision=_metadata(network, "precision") or "",
+    )
+
+
+def _metadata(network: Any, key: str) -> str | None:
+    """Read one of the metadata properties of an ONNX file."""
+    path = ["framework", key]  # where OpenVINO keeps them
+    return str(network.get_rt_info(path).astype(str)) if network.has_rt_info(path) else None
+
+
+def _compile(core: Any, network: Any, model: ModelInfo, settings: EngineSettings) -> Any:
+    precision = settings.precision
+    if precision == "bf16" and "BF16" not in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"):
+        processor = core.get_property(DEVICE, "FULL_DEVICE_NAME")
+        raise BackendError(f"this processor ({processor}) has no bf16; use precision fp32")
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": settings.threads,
+        "ENABLE_CPU_PINNING": False,  # pins what other engines start later, too
+    }
+    if precision in HINTS:
+        options["INFERENCE_PRECISION_HINT"] = HINTS[precision]
+    try:
+        return core.compile_model(network, DEVICE, options)
+    except Exception as error:
+        raise BackendError(
+            f"{model.path}: OpenVINO cannot compile it: {one_line(error)}"
+        ) from error
