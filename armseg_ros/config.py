@@ -51,16 +51,35 @@ class DecodeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityConfig:
+    """Thresholds of the verdict about a picture.
+
+    Attributes:
+        over_threshold: Probability from which a picture or a pair is called over-segmented, 0..1.
+        under_threshold: Probability from which a picture or a mask is called under-segmented.
+    """
+
+    over_threshold: float = 0.5
+    under_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        require_range("over_threshold", self.over_threshold, 0.0, 1.0)
+        require_range("under_threshold", self.under_threshold, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class SegmenterConfig:
     """Settings of a segmenter.
 
     Attributes:
         decode: Thresholds and limits.
         letterbox: ``letterbox`` keeps the aspect ratio and pads; ``stretch`` fills the input.
+        quality: Thresholds of the flags.
     """
 
     decode: DecodeConfig = DecodeConfig()
     letterbox: Literal["letterbox", "stretch"] = "letterbox"
+    quality: QualityConfig = QualityConfig()
 
     def __post_init__(self) -> None:
         if self.letterbox not in ("letterbox", "stretch"):

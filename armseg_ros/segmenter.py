@@ -1,15 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The segmenter: letterbox, network and decoding in one call, shared by node and evaluator."""
+"""The segmenter: letterbox, network, decoding and flags, shared by node and evaluator."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import SegmenterConfig
 from armseg_ros.decode import decode
 from armseg_ros.letterbox import Letterbox
-from armseg_ros.types import Float32Array, Frame, Segmentation, StageTimes
+from armseg_ros.quality.model import QualityModel
+from armseg_ros.types import Float32Array, Frame, RawOutput, Segmentation, StageTimes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inference:
+    """What the network answered to one frame, before it is decoded.
+
+    Attributes:
+        raw: The answer.
+        letterbox: From the frame to the network's input and back.
+        tensor: (1, 3, h, w) float32 input, RGB in 0..1; written anew by the next frame.
+        times: Of ``preprocess`` and ``inference``.
+    """
+
+    raw: RawOutput
+    letterbox: Letterbox
+    tensor: Float32Array
+    times: StageTimes
 
 
 class Segmenter:
@@ -17,12 +36,19 @@ class Segmenter:
 
     Attributes:
         config: Settings of the next call; assigning a new value takes effect between frames.
+        flags: Judges the instances; None leaves them unjudged.
     """
 
-    def __init__(self, backend: Backend, config: SegmenterConfig | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        config: SegmenterConfig | None = None,
+        flags: QualityModel | None = None,
+    ) -> None:
         """Wrap a loaded network; the caller keeps it and closes it."""
         self.backend = backend
         self.config = config or SegmenterConfig()
+        self.flags = flags
         self._letterbox: Letterbox | None = None
         self._tensor: Float32Array | None = None
 
@@ -36,20 +62,54 @@ class Segmenter:
             BackendError: The network failed.
         """
         config = self.config
+        return self.interpret(self.infer(frame, config), config)
+
+    def infer(self, frame: Frame, config: SegmenterConfig | None = None) -> Inference:
+        """Run the network on one frame; the result holds until the next frame.
+
+        Raises:
+            BackendError: The network failed.
+        """
         start = time.perf_counter()
-        letterbox, tensor = self._prepare(frame, config)
+        letterbox, tensor = self._prepare(frame, config or self.config)
         prepared = time.perf_counter()
         raw = self.backend.infer(tensor)
         inferred = time.perf_counter()
-        detections, candidates = decode(raw, letterbox, config.decode)
-        decoded = time.perf_counter()
         times = StageTimes(
-            preprocess=(prepared - start) * 1e3,
-            inference=(inferred - prepared) * 1e3,
-            postprocess=(decoded - inferred) * 1e3,
-            total=(decoded - start) * 1e3,
+            preprocess=(prepared - start) * 1e3, inference=(inferred - prepared) * 1e3
         )
-        return Segmentation(detections, candidates, raw.features, times)
+        return Inference(raw, letterbox, tensor, times)
+
+    def interpret(
+        self, inference: Inference, config: SegmenterConfig | None = None
+    ) -> Segmentation:
+        """Decode and judge what the network answered, with these settings or one's own."""
+        config = config or self.config
+        start = time.perf_counter()
+        detections, candidates = decode(inference.raw, inference.letterbox, config.decode)
+        decoded = time.perf_counter()
+        quality, judged = None, float("nan")
+        if self.flags is not None:
+            quality = self.flags.assess(
+                (detections, candidates),
+                inference.raw,
+                inference.tensor,
+                self.backend.model.sha256,
+                config=config.quality,
+                decode_config=config.decode,
+            )
+            judged = (time.perf_counter() - decoded) * 1e3
+        preprocess, infer = inference.times.preprocess, inference.times.inference
+        postprocess = (decoded - start) * 1e3
+        spent = preprocess + infer + postprocess + (0.0 if quality is None else judged)
+        times = StageTimes(
+            preprocess=preprocess,
+            inference=infer,
+            postprocess=postprocess,
+            quality=judged,
+            total=spent,
+        )
+        return Segmentation(detections, candidates, inference.raw.features, times, quality)
 
     def _prepare(self, frame: Frame, config: SegmenterConfig) -> tuple[Letterbox, Float32Array]:
         """Write the frame into the tensor, which is made anew only when the geometry changes."""

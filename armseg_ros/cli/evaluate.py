@@ -52,6 +52,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="lowest score in overlays and in the counts of found and missed",
     )
     parser.add_argument(
+        "--operating-iou-threshold",
+        type=float,
+        default=defaults.operating_iou_threshold,
+        help="suppression box IoU of the node, for overlays, flags and split figures",
+    )
+    parser.add_argument("--flags", type=Path, help="quality model (default: the shipped one)")
+    parser.add_argument(
+        "--group-by", default="", help="attribute that names the scene, for intervals"
+    )
+    parser.add_argument(
+        "--seed-compat",
+        action="store_true",
+        help="also give the split figures the way of Tensorleap's ARMBench example",
+    )
+    parser.add_argument(
         "--overlays", type=int, default=defaults.overlays, help="most overlays to draw"
     )
     parser.add_argument("--limit", type=int, default=defaults.limit, help="most pictures, 0 = all")
@@ -87,11 +102,18 @@ def run(args: argparse.Namespace) -> int:
         iou_threshold=args.iou_threshold,
         max_detections=args.max_detections,
         operating_threshold=args.operating_threshold,
+        operating_iou_threshold=args.operating_iou_threshold,
         overlays=args.overlays,
         limit=args.limit,
+        group_by=args.group_by,
+        seed_compat=args.seed_compat,
     )
     if args.live and args.model is not None:
         raise ConfigError("--live asks a node, which has its own model; leave out --model")
+    if args.live and (args.flags is not None or args.seed_compat):
+        raise ConfigError(
+            "--flags and --seed-compat need the network's answer, which no node tells"
+        )
     source = open_source(args.source, args.split, args.image_topic)
     with _answerer(args, config) as answerer, stop_on_signal() as stop:
         summary = evaluate(source, answerer, config, args.output, stop=stop)
@@ -111,13 +133,21 @@ def run(args: argparse.Namespace) -> int:
 def _answerer(args: argparse.Namespace, config: EvaluateConfig) -> Iterator[Answerer]:
     from armseg_ros.evaluate.answer import InProcess
     from armseg_ros.evaluate.live import connected_to_node
+    from armseg_ros.quality.shipped import open_flags
 
     if args.live:
         with connected_to_node(args.transport, args.timeout, namespace=args.namespace) as node:
             yield node
         return
+    flags = open_flags(args.flags)
     backend = open_engine(args)
     try:
-        yield InProcess(backend, config.segmenter())
+        yield InProcess(
+            backend,
+            config.segmenter(),
+            operating=config.operating(),
+            flags=flags,
+            seed_compat=config.seed_compat,
+        )
     finally:
         backend.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,8 +15,18 @@ from armseg_ros.backends.base import Backend
 from armseg_ros.config import SegmenterConfig
 from armseg_ros.data.model_classes import our_class_ids, with_classes
 from armseg_ros.errors import BackendError, ConfigError
-from armseg_ros.segmenter import Segmenter
-from armseg_ros.types import CLASS_NAMES, Detections, Float32Array, Frame, StageTimes
+from armseg_ros.evaluate.operating import Operating, places_among
+from armseg_ros.evaluate.seed_compat import seed_detections
+from armseg_ros.quality.model import QualityModel
+from armseg_ros.segmenter import Inference, Segmenter
+from armseg_ros.types import (
+    CLASS_NAMES,
+    Detections,
+    Float32Array,
+    Frame,
+    Segmentation,
+    StageTimes,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +38,17 @@ class Answer:
         features: (D,) float32 pooled features, or None.
         times: Wall time per stage where it ran.
         round_trip_ms: From handing the frame over to having the answer; NaN within a process.
+        operating: The same at the operating point, with flags; None where it was not decoded
+            apart, so that it is whatever lies above the threshold.
+        seed: What Tensorleap's ARMBench example would have found; None where nobody asked.
     """
 
     detections: Detections
     features: Float32Array | None
     times: StageTimes
     round_trip_ms: float = float("nan")
+    operating: Operating | None = None
+    seed: Detections | None = None
 
 
 class NoAnswerError(Exception):
@@ -81,25 +97,66 @@ class Answerer(Protocol):
 class InProcess:
     """The segmenter itself, without a node between."""
 
-    def __init__(self, backend: Backend, config: SegmenterConfig) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        config: SegmenterConfig,
+        *,
+        operating: SegmenterConfig | None = None,
+        flags: QualityModel | None = None,
+        seed_compat: bool = False,
+    ) -> None:
         """Wrap a loaded network and run it once, so that the first frame is like the others.
+
+        Args:
+            backend: The network.
+            config: Settings of the recorded detections.
+            operating: Settings of the node; None does not decode for it.
+            flags: Judge the detections at the operating point.
+            seed_compat: Decode the way of Tensorleap's ARMBench example as well.
 
         Raises:
             ConfigError: The model's classes are not those of the ground truth.
         """
         self._class_ids = _our_class_ids(backend.model.class_names, backend.model.model_id)
         self._segmenter = Segmenter(backend, config)
+        self._operating, self._flags, self._seed_compat = operating, flags, seed_compat
         self._segmenter.segment(Frame(np.zeros((*backend.model.network_hw, 3), np.uint8)))
 
     def answer(self, frame: Frame, _content: Callable[[], bytes], decode_ms: float) -> Answer:
         """Segment one frame."""
-        result = self._segmenter.segment(frame)
-        detections = result.detections
-        if self._class_ids is not None:
-            detections = with_classes(detections, self._class_ids)
+        inference = self._segmenter.infer(frame)
+        result = self._segmenter.interpret(inference)
+        detections = self._ours(result.detections)
         check_class_ids(detections)
-        times = replace(result.times, decode=decode_ms, total=decode_ms + result.times.total)
-        return Answer(detections, result.features, times)
+        operating = self._at_operating_point(inference, result)
+        judged_ms = float("nan") if operating is None else operating[1]
+        total_ms = decode_ms + result.times.total + (0 if math.isnan(judged_ms) else judged_ms)
+        return Answer(
+            detections,
+            result.features,
+            replace(result.times, decode=decode_ms, quality=judged_ms, total=total_ms),
+            operating=operating[0] if operating else None,
+            seed=self._ours(seed_detections(inference)) if self._seed_compat else None,
+        )
+
+    def _ours(self, detections: Detections) -> Detections:
+        if self._class_ids is None:
+            return detections
+        return with_classes(detections, self._class_ids)
+
+    def _at_operating_point(
+        self, inference: Inference, recorded: Segmentation
+    ) -> tuple[Operating, float] | None:
+        """Decode as the node does, and judge; with the milliseconds of the flags."""
+        if self._operating is None:
+            return None
+        self._segmenter.flags = self._flags
+        shown = self._segmenter.interpret(inference, self._operating)
+        self._segmenter.flags = None
+        places = places_among(recorded.candidates, shown.candidates, len(recorded.detections))
+        operating = Operating(self._ours(shown.detections), places, shown.quality)
+        return operating, shown.times.quality
 
     def provenance(self) -> Provenance:
         """Say which model and settings answered."""

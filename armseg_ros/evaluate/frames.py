@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from armseg_ros.evaluate.answer import Answer
+from armseg_ros.evaluate.judged import JudgedPicture
 from armseg_ros.evaluate.matching import Matches
+from armseg_ros.evaluate.operating import Operating
 from armseg_ros.types import Instances
 
 Status = Literal["answered", "dropped", "failed"]
@@ -29,6 +31,8 @@ class FrameResult:
         answer: What came back, None unless answered.
         truth: Ground truth, None where unlabelled or not answered.
         matches: Who found whom, None without truth.
+        operating: The answer at the operating point, None unless answered.
+        judged: What ground truth says about that, None without truth.
     """
 
     sample_id: str
@@ -41,3 +45,5 @@ class FrameResult:
     answer: Answer | None = None
     truth: Instances | None = None
     matches: Matches | None = None
+    operating: Operating | None = None
+    judged: JudgedPicture | None = None

@@ -10,6 +10,8 @@ import cv2
 from armseg_ros.data.coco import safe_name
 from armseg_ros.errors import DataError
 from armseg_ros.overlay import draw_overlay
+from armseg_ros.quality.draw import draw_suspects
+from armseg_ros.quality.result import Quality
 from armseg_ros.types import Detections, Frame
 
 WIDTH_PX = 1280
@@ -32,7 +34,9 @@ class OverlayFolder:
         self._wanted, self._score_threshold = min(wanted, expected), score_threshold
         folder.mkdir(parents=True, exist_ok=True)
 
-    def add(self, index: int, frame: Frame, detections: Detections) -> None:
+    def add(
+        self, index: int, frame: Frame, detections: Detections, quality: Quality | None = None
+    ) -> None:
         """Draw the frame if its turn has come; ``index`` counts all frames from 0.
 
         Raises:
@@ -46,6 +50,8 @@ class OverlayFolder:
         path = self._folder / f"{index + 1:05d}_{stem}.jpg"
         scale = min(1.0, WIDTH_PX / frame.hw[1])
         drawn = draw_overlay(frame.image, above(detections, self._score_threshold), scale)
+        if quality is not None:
+            draw_suspects(drawn, detections, quality, scale)
         if not cv2.imwrite(str(path), drawn):
             raise DataError(f"{path} cannot be written; is the disk full?")
 

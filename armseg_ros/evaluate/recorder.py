@@ -20,7 +20,9 @@ from armseg_ros.evaluate import summary as summaries
 from armseg_ros.evaluate.answer import Provenance, now
 from armseg_ros.evaluate.documents import CocoDocuments
 from armseg_ros.evaluate.frames import FrameResult
+from armseg_ros.evaluate.judged import judge
 from armseg_ros.evaluate.matching import match
+from armseg_ros.evaluate.operating import operating_above
 from armseg_ros.evaluate.overlays import OverlayFolder
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.tables import INSTANCES, SAMPLES, TableWriter, instance_rows, sample_row
@@ -50,7 +52,7 @@ class Recorder:
         self._source, self._config, self._folder = source, config, folder
         self._started, self._start = datetime.now(timezone.utc), now()
         self._hash = hashlib.sha256()
-        self._tally = summaries.Tally(config.operating_threshold)
+        self._tally = summaries.Tally(config.operating_threshold, config.group_by)
         _make_empty(folder)
         self._documents = CocoDocuments(folder, source.has_truth)
         self._samples = TableWriter(folder / "samples.parquet", SAMPLES)
@@ -80,9 +82,10 @@ class Recorder:
         if result.answer is None:
             _log.warning("%s %s: %s", result.sample_id, result.status, result.reason)
         elif frame is not None:
-            detections = result.answer.detections
-            result = self._match(result, detections, annotations)
-            self._overlays.add(index, frame, detections)
+            result = self._match(result, result.answer.detections, annotations)
+            result = self._judge(result, frame)
+            assert result.operating is not None
+            self._overlays.add(index, frame, result.operating.detections, result.operating.quality)
         self._tally.add(result)
         self._samples.add([sample_row(result, self._config.operating_threshold)])
         self._instances.add(instance_rows(result))
@@ -114,6 +117,18 @@ class Recorder:
             return result
         masks = [[r["segmentation"] for r in records] for records in (predictions, annotations)]
         return replace(result, matches=match(detections, result.truth, masks[0], masks[1]))
+
+    def _judge(self, result: FrameResult, frame: Frame) -> FrameResult:
+        """Look at the picture as the node's user does."""
+        answer = result.answer
+        assert answer is not None
+        operating = answer.operating or operating_above(
+            answer.detections, self._config.operating_threshold
+        )
+        judged = None
+        if result.truth is not None:
+            judged = judge(frame, operating, result.truth, result.image_id, answer.seed)
+        return replace(result, operating=operating, judged=judged)
 
     def _fingerprint(self, item: Item, annotations: list[dict[str, Any]] | None) -> None:
         """Hash name, picture and labels; the same for a folder and the bag made from it."""
@@ -158,6 +173,8 @@ class Recorder:
                 "unanswered": self._tally.unanswered,
             },
             "accuracy": summaries.accuracy(self._documents, self._tally),
+            "splits": self._tally.splits.summary(),
+            "flags": self._tally.flags.summary(),
             "versions": summaries.versions(),
             "times": {
                 "started": self._started.isoformat(timespec="seconds"),

@@ -16,13 +16,15 @@ from armseg_ros.data.source import Source
 from armseg_ros.evaluate.answer import Provenance
 from armseg_ros.evaluate.counts import Counts, count_matches
 from armseg_ros.evaluate.documents import CocoDocuments
+from armseg_ros.evaluate.flag_summary import FlagTally
 from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.slices import SliceIndex
+from armseg_ros.evaluate.split_summary import SplitTally
 from armseg_ros.evaluate.tables import STAGES
 from armseg_ros.types import CLASS_NAMES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PERCENTILES = (50, 90, 99)
 _PACKAGES = ("armseg_ros", "numpy", "onnxruntime", "pycocotools")
 
@@ -32,6 +34,7 @@ class Tally:
     """What accumulates over the frames of a run, one small entry a frame."""
 
     operating_threshold: float
+    group_by: str = ""
     status: dict[str, int] = field(
         default_factory=lambda: {"answered": 0, "dropped": 0, "failed": 0}
     )
@@ -41,6 +44,8 @@ class Tally:
     )
     latencies: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     slices: SliceIndex = field(default_factory=SliceIndex)
+    splits: SplitTally = field(default_factory=SplitTally)
+    flags: FlagTally = field(default_factory=FlagTally)
 
     def add(self, result: FrameResult) -> None:
         """Count one frame."""
@@ -57,6 +62,11 @@ class Tally:
             for name, counts in count_matches(result, self.operating_threshold).items():
                 self.counts[name] += counts
             self.slices.add(result)
+        if result.operating is not None:
+            self.flags.add(result.operating.quality)
+        if result.judged is not None:
+            scene = str(result.attributes.get(self.group_by, result.sample_id))
+            self.splits.add(result.judged, scene, result.attributes)
 
 
 def accuracy(documents: CocoDocuments, tally: Tally) -> dict[str, Any] | None:
@@ -105,6 +115,11 @@ def settings_of(config: EvaluateConfig, provenance: Provenance) -> dict[str, Any
         **(provenance.thresholds or unknown),
         "thresholds_of": "this run" if provenance.mode == "in process" else "the node",
         "operating_threshold": config.operating_threshold,
+        "operating_iou_threshold": config.operating_iou_threshold
+        if provenance.mode == "in process"
+        else None,
+        "group_by": config.group_by,
+        "seed_compat": config.seed_compat,
         "limit": config.limit,
     }
 

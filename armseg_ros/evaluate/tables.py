@@ -8,17 +8,27 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from armseg_ros.evaluate.counts import Counts, count_matches
 from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.evaluate.levels import match_levels
-from armseg_ros.types import CLASS_NAMES, Instances, StageTimes
+from armseg_ros.evaluate.split_columns import (
+    INSTANCE_COLUMNS,
+    SAMPLE_COLUMNS,
+    prediction_cells,
+    sample_cells,
+    truth_cells,
+)
+from armseg_ros.types import CLASS_NAMES, Detections, Instances, StageTimes
 
 STAGES = tuple(field.name for field in fields(StageTimes))
 ROWS_PER_GROUP = 2000  # how much waits in memory
 
+SCHEMA = {"armseg_schema": "2"}  # readers look here before they look for columns
 _COUNT_COLUMNS = ("true_positives", "false_positives", "missed")
 SAMPLES = pa.schema(
     [
@@ -39,13 +49,15 @@ SAMPLES = pa.schema(
         *((f"{stage}_ms", pa.float32()) for stage in STAGES),
         ("round_trip_ms", pa.float32()),  # live only
         ("features", pa.list_(pa.float32())),
-    ]
+        *SAMPLE_COLUMNS,
+    ],
+    metadata=SCHEMA,
 )
 INSTANCES = pa.schema(
     [
         ("sample_id", pa.string()),
         ("image_id", pa.int64()),
-        ("kind", pa.string()),  # prediction or truth
+        ("kind", pa.string()),  # prediction, operating (left out of the recorded ones) or truth
         ("index", pa.int32()),  # within the picture and kind
         ("class_id", pa.int32()),
         ("class_name", pa.string()),
@@ -62,7 +74,9 @@ INSTANCES = pa.schema(
         # Prediction, bit n for IoU 0.5 + 0.05 n: where COCO has it right; where it excuses it.
         ("found_levels", pa.int16()),
         ("ignored_levels", pa.int16()),
-    ]
+        *INSTANCE_COLUMNS,
+    ],
+    metadata=SCHEMA,
 )
 
 
@@ -114,6 +128,7 @@ def sample_row(result: FrameResult, operating_threshold: float) -> dict[str, Any
     answer = result.answer
     row |= {f"{stage}_ms": getattr(answer.times, stage) for stage in STAGES}
     row |= {"round_trip_ms": answer.round_trip_ms, "predictions": len(answer.detections)}
+    row |= sample_cells(result)
     if answer.features is not None:
         row["features"] = answer.features.tolist()
     counts = count_matches(result, operating_threshold)[CLASS_NAMES[0]]
@@ -133,6 +148,8 @@ def instance_rows(result: FrameResult) -> list[dict[str, Any]]:
     if result.answer is None:
         return []
     rows = _prediction_rows(result)
+    if result.operating is not None:
+        rows += _operating_rows(result, rows)
     return rows if result.truth is None else rows + _truth_rows(result)
 
 
@@ -141,7 +158,7 @@ def _prediction_rows(result: FrameResult) -> list[dict[str, Any]]:
     detections, matches = result.answer.detections, result.matches
     rows = _rows(result, detections, "prediction")
     for index, row in enumerate(rows):
-        row["score"] = float(detections.scores[index])
+        row |= {"score": float(detections.scores[index]), "operating": False}
         if matches is None:
             continue
         found = int(matches.truth_of[index])
@@ -162,12 +179,45 @@ def _with_levels(result: FrameResult, rows: list[dict[str, Any]]) -> list[dict[s
     return rows
 
 
+def _operating_rows(result: FrameResult, recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fill the recorded rows; make those of instances that only the operating point has."""
+    assert result.operating is not None
+    operating = result.operating
+    detections = operating.detections
+    cells = prediction_cells(operating, result.judged)
+    alone = np.flatnonzero(operating.recorded >= len(recorded))
+    rows = _rows(result, _take(detections, alone), "operating") if len(alone) else []
+    for row, index in zip(rows, alone.tolist(), strict=True):
+        row |= {
+            "index": int(operating.recorded[index]),
+            "score": float(detections.scores[index]),
+            **cells[index],
+        }
+    for place, extra in zip(operating.recorded.tolist(), cells, strict=True):
+        if place < len(recorded):
+            recorded[place] |= extra
+    return rows
+
+
+def _take(detections: Detections, rows: npt.NDArray[np.intp]) -> Detections:
+    return Detections(
+        boxes=detections.boxes[rows],
+        class_ids=detections.class_ids[rows],
+        masks=tuple(detections.masks[row] for row in rows),
+        crowd=detections.crowd[rows],
+        scores=detections.scores[rows],
+    )
+
+
 def _truth_rows(result: FrameResult) -> list[dict[str, Any]]:
     assert result.answer is not None
     assert result.truth is not None
     assert result.matches is not None
     matches, scores = result.matches, result.answer.detections.scores
     rows = _rows(result, result.truth, "truth")
+    if result.judged is not None:
+        for row, cells in zip(rows, truth_cells(result.judged, len(rows)), strict=True):
+            row |= cells
     for index, row in enumerate(rows):
         found = int(matches.prediction_of[index])
         row["best_iou"] = float(matches.iou[:, index].max(initial=0.0))

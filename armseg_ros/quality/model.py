@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from armseg_ros.config import DecodeConfig
+from armseg_ros.config import DecodeConfig, QualityConfig
 from armseg_ros.errors import DataError
 from armseg_ros.quality.classifier import Classifier, from_plain, to_plain
 from armseg_ros.quality.evidence import Evidence, gather
@@ -21,7 +21,6 @@ from armseg_ros.quality.pairs import PAIR_FEATURES, PAIR_MARGIN, strongest_margi
 from armseg_ros.quality.result import (
     PairKind,
     Quality,
-    QualityConfig,
     SuspectPair,
     Verdict,
     unknown_quality,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said about one picture, and the thresholds it is said with."""
+"""What is said about one picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from armseg_ros.config import require_range
+from armseg_ros.config import QualityConfig
 from armseg_ros.types import Float32Array, Int32Array
 
 
@@ -44,23 +44,6 @@ class SuspectPair:
     second: int
     kind: PairKind
     probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class QualityConfig:
-    """Thresholds of the verdict.
-
-    Attributes:
-        over_threshold: Probability from which a picture or a pair is called over-segmented, 0..1.
-        under_threshold: Probability from which a picture or a mask is called under-segmented.
-    """
-
-    over_threshold: float = 0.5
-    under_threshold: float = 0.5
-
-    def __post_init__(self) -> None:
-        require_range("over_threshold", self.over_threshold, 0.0, 1.0)
-        require_range("under_threshold", self.under_threshold, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

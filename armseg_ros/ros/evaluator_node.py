@@ -32,6 +32,7 @@ from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.table_text import table_text
 from armseg_ros.msg import InstanceArray
 from armseg_ros.overlay import draw_overlay
+from armseg_ros.quality.shipped import open_flags
 from armseg_ros.ros import messages
 from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS
 from armseg_ros.ros.spinner import Spinner, init_ros
@@ -59,6 +60,13 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
         _DEFAULTS.operating_threshold,
         "lowest score in overlays and in the counts of found and missed",
     ),
+    "operating_iou_threshold": (
+        _DEFAULTS.operating_iou_threshold,
+        "box overlap above which the node suppresses one, for overlays, flags and split figures",
+    ),
+    "quality_model": ("", "path of a quality model; empty takes the one that is shipped"),
+    "group_by": ("", "attribute that names the scene of a picture, for intervals"),
+    "seed_compat": (False, "also give the split figures as Tensorleap's ARMBench example does"),
     "overlays": (_DEFAULTS.overlays, "most overlays to write"),
     "limit": (_DEFAULTS.limit, "most pictures; 0 takes all"),
     "publish": (True, "publish image, predictions and ground truth while it goes"),
@@ -190,6 +198,8 @@ def _answerer(
     values = node.values
     if values["live"]:
         transport = values["image_transport"]
+        if config.seed_compat:
+            raise ConfigError("seed_compat needs the network's answer, which no node tells")
         if transport not in ("raw", "compressed"):
             raise ConfigError(f"image_transport is {transport!r}, but must be raw or compressed")
         with connected_to_node(
@@ -197,12 +207,19 @@ def _answerer(
         ) as live:
             yield live
         return
+    flags = open_flags(values["quality_model"])
     model = Path(values["model"]).expanduser() if values["model"] else None
     settings = EngineSettings(values["threads"], precision=values["precision"])
     choice = choose_backend(model, values["backend"], settings)
     node.get_logger().info(f"{choice}")
     try:
-        yield InProcess(choice.backend, config.segmenter())
+        yield InProcess(
+            choice.backend,
+            config.segmenter(),
+            operating=config.operating(),
+            flags=flags,
+            seed_compat=config.seed_compat,
+        )
     finally:
         choice.backend.close()
 

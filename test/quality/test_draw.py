@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from armseg_ros.config import QualityConfig
 from armseg_ros.quality.draw import OVER_COLOR, UNDER_COLOR, draw_suspects
 from armseg_ros.quality.result import (
     PairKind,
     Quality,
-    QualityConfig,
     SuspectPair,
     Verdict,
     unknown_quality,

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from quality.made_up import Answer, Row, answer
 
-from armseg_ros.config import DecodeConfig
+from armseg_ros.config import DecodeConfig, QualityConfig
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.quality.classifier import Classifier, Linear
 from armseg_ros.quality.frames import FRAME_COLUMNS, frame_columns
 from armseg_ros.quality.model import QualityModel, load_quality_model
 from armseg_ros.quality.pairs import PAIR_MARGIN
-from armseg_ros.quality.result import PairKind, Quality, QualityConfig, Verdict
+from armseg_ros.quality.result import PairKind, Quality, Verdict
 from armseg_ros.types import RawOutput
 
 DETECTOR = "a" * 64

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operating point: what a user of the node sees of a picture, beside what AP is made from.
+
+Average precision needs detections of low score and a mild suppression, so an evaluation decodes
+each answer of the network twice: once for AP (the recorded detections), once as the node does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from armseg_ros.evaluate.overlays import above
+from armseg_ros.quality.result import Quality
+from armseg_ros.types import Candidates, Detections, Int32Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operating:
+    """Detections at the operating point.
+
+    Attributes:
+        detections: N instances, in source pixels.
+        recorded: (N,) int32 place of each among the recorded detections. What the recorded
+            suppression left out comes after them: the first such instance has the place P, the
+            number of recorded ones, the next P + 1, and so on.
+        quality: Their flags; None where nobody judged them.
+    """
+
+    detections: Detections
+    recorded: Int32Array
+    quality: Quality | None = None
+
+
+def operating_above(
+    recorded: Detections, score_threshold: float, quality: Quality | None = None
+) -> Operating:
+    """Take the recorded detections above a score, where they were decoded once only."""
+    shown = above(recorded, score_threshold)
+    return Operating(shown, np.arange(len(shown), dtype=np.int32), quality)
+
+
+def places_among(recorded: Candidates, operating: Candidates, count: int) -> Int32Array:
+    """Find each instance of the operating point among the recorded ones.
+
+    Both decodings rank the same rows by score, so the candidates of one are the first of the other.
+
+    Args:
+        recorded: Candidates of the recorded decoding, with its lower threshold.
+        operating: Candidates of the other one.
+        count: Number of recorded detections.
+
+    Returns:
+        (N,) int32, as ``Operating.recorded``.
+    """
+    theirs = _kept(recorded)
+    places = np.full(len(recorded), -1, np.int32)
+    places[theirs] = np.arange(len(theirs), dtype=np.int32)
+    out: Int32Array = places[_kept(operating)]
+    new = out < 0
+    out[new] = count + np.arange(new.sum(), dtype=np.int32)
+    return out
+
+
+def _kept(candidates: Candidates) -> npt.NDArray[np.integer[Any]]:
+    """Row of each instance: the best of those that name it."""
+    owned = np.flatnonzero(candidates.suppressed_by >= 0)
+    _, first = np.unique(candidates.suppressed_by[owned], return_index=True)
+    return owned[first]

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Splits, merges, misses and flags in the run folder, planted one for one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import totes
+from oracle import Oracle
+
+from armseg_ros.config import QualityConfig
+from armseg_ros.data.source import open_source
+from armseg_ros.evaluate.answer import Answer
+from armseg_ros.evaluate.operating import Operating
+from armseg_ros.evaluate.run import evaluate
+from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.quality.result import Quality, Verdict
+from armseg_ros.types import OBJECT, TOTE, Detections, Frame, Instances, Mask
+
+SPLIT, MERGED, MISSED, DOUBLED = "split", "merged", "missed", "doubled"
+
+
+class Planter(Oracle):
+    """Answers with the truth, with one planted mistake in every picture of enough objects."""
+
+    def __init__(self, source: Any, mistakes: dict[str, str]) -> None:
+        super().__init__(source, perfect=True)
+        self._mistakes = mistakes
+
+    def answer(self, frame: Frame, content: Callable[[], bytes], decode_ms: float) -> Answer:
+        truth = self._truths[frame.sample_id]
+        assert truth is not None
+        found = plant(truth, self._mistakes.get(frame.sample_id, ""))
+        whole = super().answer(frame, content, decode_ms)
+        places = np.arange(len(found), dtype=np.int32)
+        return replace(whole, detections=found, operating=Operating(found, places, flags(found)))
+
+
+def plant(truth: Instances, mistake: str) -> Detections:
+    objects = [truth.masks[k] for k in np.flatnonzero(truth.class_ids == OBJECT)]
+    if mistake == SPLIT:
+        first = objects.pop(0)
+        half = first.crop.shape[1] // 2
+        objects += [Mask(first.crop[:, :half], first.x, first.y),
+                    Mask(first.crop[:, half:], first.x + half, first.y)]  # fmt: skip
+    elif mistake == MERGED:
+        first, second = objects.pop(0), objects.pop(0)
+        objects.append(totes.box_mask(first.x, first.y, second.x + 12 - first.x, second.y + 9 -
+                                      first.y))  # fmt: skip
+    elif mistake == MISSED:
+        objects.pop(0)
+    elif mistake == DOUBLED:
+        objects.append(objects[0])
+    masks = [*(truth.masks[k] for k in np.flatnonzero(truth.class_ids == TOTE)), *objects]
+    classes = [TOTE, *[OBJECT] * len(objects)]
+    return totes.detections(masks, classes, np.linspace(0.9, 0.4, len(masks)).tolist())
+
+
+def flags(found: Detections) -> Quality:
+    objects = found.class_ids == OBJECT
+    p = np.where(objects, np.linspace(0, 1, len(found)), np.nan).astype(np.float32)
+    partner = np.where(objects, np.arange(len(found))[::-1], -1).astype(np.int32)
+    return Quality(p, 1 - p, partner, 0.75, 0.25, Verdict.LIKELY_OVER, (), (), 0.5, QualityConfig())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    source = open_source(totes.write_coco(tmp_path / "coco", count=6))
+    names = [item.sample_id for item in source]
+    mistakes = dict(zip(names[2:], (SPLIT, MERGED, MISSED, DOUBLED), strict=True))
+    evaluate(source, Planter(source, mistakes), EvaluateConfig(), tmp_path / "run")
+    return tmp_path / "run"
+
+
+def rows(run: Path, name: str) -> list[dict[str, Any]]:
+    table = pq.read_table(run / f"{name}.parquet")
+    assert table.schema.metadata[b"armseg_schema"] == b"2"
+    out: list[dict[str, Any]] = table.to_pylist()
+    return out
+
+
+def test_planted_mistakes_are_found_one_for_one(run: Path) -> None:
+    by_picture = [
+        {rule: tuple(row[f"{rule}_{n}"] for n in ("correct", "over", "under", "missed", "noise"))
+         for rule in ("seed", "hoover")}
+        for row in rows(run, "samples")
+    ]  # fmt: skip
+    assert [picture["seed"] for picture in by_picture] == [
+        (0, 0, 0, 0, 0), (1, 0, 0, 0, 0), (1, 1, 0, 0, 0), (1, 0, 1, 0, 0), (3, 0, 0, 1, 0),
+        (4, 1, 0, 0, 0),
+    ]  # fmt: skip
+    assert [picture["hoover"] for picture in by_picture[:3]] == [
+        picture["seed"] for picture in by_picture[:3]
+    ]
+    outcomes = [(r["kind"], r["seed_outcome"]) for r in rows(run, "instances")]
+    assert outcomes.count(("prediction", "over")) == 4
+    assert outcomes.count(("truth", "over")) == 2
+    assert outcomes.count(("prediction", "under")) == 1
+    assert outcomes.count(("truth", "under")) == 2
+    assert outcomes.count(("truth", "missed")) == 1
+    assert outcomes.count(("prediction", "noise")) == 0
+    assert outcomes.count(("truth", None)) == 6  # the totes
+
+
+def test_the_summary_of_splits(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["format"] == 2
+    splits = summary["splits"]
+    seed = splits["seed"]
+    assert (seed["over"], seed["fragments"], seed["duplicates"], seed["under"]) == (2, 1, 1, 1)
+    assert (seed["merged"], seed["missed"], seed["truths"], seed["pictures_over"]) == (2, 1, 15, 2)
+    assert seed["over_rate"] == pytest.approx(2 / 15)
+    low, high = seed["intervals"]["over_rate"]
+    assert low <= 2 / 15 <= high
+    assert [step["tolerance"] for step in splits["sweep"]] == [
+        0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95,
+    ]  # fmt: skip
+    assert splits["sweep"][6]["seed"]["over"] == 2
+    assert splits["variation_of_information"]["pictures"] == 5  # one has no object
+    assert splits["seed_figures"]["Over_Segmented_metric"] == {"mean": 0.4, "pictures": 5}
+    assert splits["seed_compat"] is None
+    assert set(splits["slices"]) == {
+        "tote_color", "object_count", "object_size", "occlusion", "brightness",
+    }  # fmt: skip
+    colors = splits["slices"]["tote_color"]
+    assert {name: part["pictures"] for name, part in colors.items()} == {"blue": 3, "yellow": 3}
+    assert sum(part["seed"]["over"] for part in colors.values()) == 2
+
+
+def test_flags_and_attributes_in_the_tables(run: Path) -> None:
+    samples, instances = rows(run, "samples"), rows(run, "instances")
+    assert {row["verdict"] for row in samples} == {"likely_over"}
+    assert {(r["p_over"], r["p_under"], r["tote_coverage"]) for r in samples} == {(0.75, 0.25, 0.5)}
+    last = samples[-1]
+    assert (last["object_number"], last["tote_number"], last["fname"]) == (5, 1, last["sample_id"])
+    assert (last["origin_width"], last["origin_height"], last["idx"]) == (64, 48, 53)
+    found = [r for r in instances if r["kind"] == "prediction"]
+    for row in found:
+        tote = row["class_name"] == "Tote"
+        assert (row["p_over"] is None) == (row["partner"] is None) == tote
+        assert row["operating"]
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["flags"]["verdicts"]["likely_over"] == 6
+    assert summary["flags"]["over_threshold"] == 0.5
+
+
+def test_without_flags_the_verdict_is_unknown(tmp_path: Path) -> None:
+    source = open_source(totes.write_coco(tmp_path / "coco", count=3))
+    summary = evaluate(source, Oracle(source), EvaluateConfig(), tmp_path / "run")
+    assert summary["flags"]["verdicts"]["unknown"] == 3
+    assert summary["flags"]["reasons"] == {"nobody judged it": 3}
+    shown = [r for r in rows(tmp_path / "run", "instances") if r["kind"] == "prediction"]
+    assert {r["operating"] for r in shown} == {True, False}
+    for row in shown:
+        assert row["operating"] == (row["score"] > 0.25)
+        assert row["p_over"] is None
+        assert (row["seed_outcome"] is not None) == (
+            row["operating"] and row["class_name"] == "Object"
+        )
+
+
+def test_an_unlabelled_source_has_no_split_figures(tmp_path: Path) -> None:
+    source = open_source(totes.write_coco(tmp_path / "coco", count=2, labelled=False))
+    summary = evaluate(source, Oracle(source), EvaluateConfig(), tmp_path / "run")
+    assert summary["splits"] is None
+    (first, _) = rows(tmp_path / "run", "samples")
+    assert first["seed_over"] is None
+    assert first["object_number"] is None
+    assert first["origin_width"] == 64
