@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.config import require_range
@@ -14,10 +14,8 @@ from armseg_ros.errors import BackendError
 from armseg_ros.models import default_model_path
 from armseg_ros.types import Float32Array, RawOutput
 
-BackendName = Literal["auto", "openvino", "onnxruntime"]
-BACKENDS: tuple[BackendName, ...] = ("auto", "openvino", "onnxruntime")  # the best first
-Precision = Literal["auto", "fp32", "bf16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "bf16", "int8")
+BACKENDS = ("auto", "tensorrt", "openvino", "onnxruntime")  # the fastest first
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 MOST_THREADS = 256
 
 log = logging.getLogger(__name__)
@@ -93,7 +91,8 @@ def choose_backend(
 
     Args:
         model: An ONNX file; None takes the shipped one.
-        backend: ``openvino``, ``onnxruntime``, or ``auto`` for the first of them that works.
+        backend: ``tensorrt``, ``openvino``, ``onnxruntime``, or ``auto`` for the first of them
+            that works.
         settings: None takes the defaults.
 
     Raises:
@@ -108,17 +107,15 @@ def choose_backend(
     settings = settings or EngineSettings()
     if backend != "auto":
         return Choice(_open(backend, model, settings))
-    refused: dict[str, str] = {}
-    for engine in BACKENDS[1:]:
+    refused: list[str] = []
+    *engines, last = BACKENDS[1:]
+    for engine in engines:
         try:
-            chosen = _open(engine, model, settings)
+            return Choice(_open(engine, model, settings), tuple(refused))
         except BackendError as error:
-            refused[engine] = str(error)
-        else:
-            return Choice(chosen, tuple(f"{name}: {why}" for name, why in refused.items()))
-    if len(set(refused.values())) == 1:  # the file is at fault, whatever the engine
-        raise BackendError(refused[engine])
-    raise BackendError("; ".join(f"{name}: {why}" for name, why in refused.items()))
+            refused.append(f"{engine}: {error}")
+    # The last one works everywhere: if it refuses too, its reason is about the file or the settings.
+    return Choice(_open(last, model, settings), tuple(refused))
 
 
 def open_backend(
@@ -133,7 +130,7 @@ def open_backend(
 
     Args:
         model: An ONNX file; None takes the shipped one.
-        backend: ``openvino``, ``onnxruntime`` or ``auto``.
+        backend: As for ``choose_backend``.
         threads: See ``EngineSettings``, as for the next two.
         network_size: Side of the square input of a model with dynamic axes.
         precision: What to compute in.
@@ -150,6 +147,10 @@ def open_backend(
 
 def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:
     path = model or default_model_path()
+    if engine == "tensorrt":
+        from armseg_ros.backends.tensorrt import open_tensorrt
+
+        return open_tensorrt(path, network_size=settings.network_size)
     if engine == "openvino":
         from armseg_ros.backends.openvino import OpenVinoBackend
 

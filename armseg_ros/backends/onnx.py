@@ -98,6 +98,9 @@ def _open_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
 
 def _check_precision(model: ModelInfo, precision: str) -> None:
     """Refuse what ONNX Runtime would silently do otherwise; float16 files it computes in fp32."""
-    if precision == "bf16":
-        raise BackendError("ONNX Runtime computes in fp32 or int8 on a CPU; OpenVINO does bf16")
+    if precision in ("fp16", "bf16"):
+        raise BackendError(
+            f"ONNX Runtime computes in fp32 or int8 on a CPU, not in {precision}; "
+            "OpenVINO does bf16, TensorRT fp16"
+        )
     check_int8(model, precision)

@@ -21,7 +21,8 @@ from armseg_ros.heads import read_outputs
 from armseg_ros.types import Float32Array, RawOutput
 
 DEVICE = "CPU"
-HINTS = {"fp32": "f32", "bf16": "bf16"}  # auto and int8 leave the float layers to OpenVINO
+# OpenVINO's own choice of auto, and of the float layers of a quantised model, is the same.
+HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 INPUT_DTYPES = (np.float32, np.float16)
 
 
@@ -43,7 +44,7 @@ class OpenVinoBackend:
         self._dtype = compiled.input(0).get_element_type().to_dtype()
         self._request: Any = compiled.create_infer_request()
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        self._precision = {"f32": "fp32", "f16": "fp16"}.get(hint, hint)
+        self._precision = {short: name for name, short in HINTS.items()}.get(hint, hint)
         try:
             self.infer(np.zeros((1, 3, *self._model.network_hw), np.float32))
         except BackendError as error:
@@ -51,7 +52,7 @@ class OpenVinoBackend:
 
     @property
     def name(self) -> str:
-        """``openvino-fp32``, ``openvino-bf16``, or ``openvino-int8`` for a quantised model."""
+        """Such as ``openvino-fp32``; ``openvino-int8`` for a quantised model."""
         return f"openvino-{'int8' if self._model.precision == 'int8' else self._precision}"
 
     @property
@@ -124,9 +125,10 @@ def _metadata(network: Any, key: str) -> str | None:
 
 def _compile(core: Any, network: Any, model: ModelInfo, settings: EngineSettings) -> Any:
     precision = settings.precision
-    if precision == "bf16" and "BF16" not in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"):
+    capable = core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    if precision in HINTS and precision.upper() not in capable:
         processor = core.get_property(DEVICE, "FULL_DEVICE_NAME")
-        raise BackendError(f"this processor ({processor}) has no bf16; use precision fp32")
+        raise BackendError(f"this processor ({processor}) has no {precision}; use precision fp32")
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",

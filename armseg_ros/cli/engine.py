@@ -17,12 +17,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         default="auto",
-        help="openvino or onnxruntime; auto takes the fastest that works here",
+        help="tensorrt, openvino or onnxruntime; auto takes the fastest that works here",
     )
     parser.add_argument(
         "--precision",
         default="auto",
-        help="fp32, bf16 or int8; auto takes the engine's fastest that keeps the accuracy",
+        help="fp32, fp16, bf16 or int8; auto takes the engine's fastest that keeps the accuracy",
     )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from networks import FOUND, write_network
 from onnx import TensorProto, helper
 
-from armseg_ros.backends.base import open_backend
+from armseg_ros.backends import tensorrt
+from armseg_ros.backends.base import choose_backend, open_backend
 from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.errors import BackendError
 from armseg_ros.segmenter import Segmenter
@@ -87,23 +89,43 @@ def test_input_must_be_whole_strides(tmp_path: Path) -> None:
 
 
 def test_unknown_backend(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match="auto, openvino, onnxruntime"):
+    with pytest.raises(BackendError, match="auto, tensorrt, openvino, onnxruntime"):
         open_backend(write_network(tmp_path / "n.onnx"), backend="abacus")
 
 
 def test_precisions(tmp_path: Path) -> None:
     path = write_network(tmp_path / "n.onnx")
     assert open_backend(path, precision="fp32").name == "onnxruntime-cpu"
-    with pytest.raises(BackendError, match="OpenVINO does bf16"):
-        open_backend(path, precision="bf16")
+    for precision in ("bf16", "fp16"):
+        with pytest.raises(BackendError, match=f"not in {precision}; OpenVINO does bf16"):
+            open_backend(path, precision=precision)
     with pytest.raises(BackendError, match=r"n.onnx: precision int8 needs .* armseg quantize"):
         open_backend(path, precision="int8")
-    with pytest.raises(BackendError, match="'fp8' is unknown; use one of auto, fp32, bf16, int8"):
+    with pytest.raises(
+        BackendError, match="'fp8' is unknown; use one of auto, fp32, fp16, bf16, int8"
+    ):
         open_backend(path, precision="fp8")
 
 
-def test_where_no_engine_runs_it_auto_says_what_is_wrong_once(tmp_path: Path) -> None:
+def test_where_no_engine_runs_it_auto_says_what_is_wrong_with_it(tmp_path: Path) -> None:
     path = write_network(tmp_path / "n.onnx")
-    with pytest.raises(BackendError) as caught:
+    with pytest.raises(BackendError, match=r"^\S*n.onnx: precision int8 needs a quantised model"):
         open_backend(path, "auto", precision="int8")
-    assert str(caught.value).count("needs a quantised model") == 1
+
+
+def test_auto_says_why_not_the_better_engines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BackendError("no driver")
+
+    monkeypatch.setattr(tensorrt, "open_tensorrt", refuse)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    choice = choose_backend(write_network(tmp_path / "n.onnx"))
+    assert choice.backend.name == "onnxruntime-cpu"
+    first, second = choice.refused
+    assert first == "tensorrt: no driver"
+    assert second.startswith("openvino: OpenVINO cannot be imported")
+    assert str(choice) == f"{choice.backend.model.model_id} on onnxruntime-cpu; " + "; ".join(
+        f"not {sentence}" for sentence in choice.refused
+    )
