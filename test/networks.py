@@ -24,6 +24,7 @@ def write_network(
     dtype: type = np.float32,
     dynamic: bool = False,
     names: str | None = "{0: 'Object', 1: 'Tote'}",
+    prototype: float = 1.0,
 ) -> Path:
     """Write a network that answers every picture with one object, all positive inside its box."""
     height, width = hw
@@ -34,7 +35,7 @@ def write_network(
     if head == "yolov8":
         rows[0, 0, 5] = FOUND["score"]
         rows = np.ascontiguousarray(np.delete(rows, 4, axis=2).transpose(0, 2, 1))
-    prototypes = np.ones((1, 32, height // 4, width // 4), dtype)
+    prototypes = np.full((1, 32, height // 4, width // 4), prototype, dtype)
     outputs = {"output0": rows, "output1": prototypes}
     kind = TensorProto.FLOAT if dtype is np.float32 else TensorProto.FLOAT16
     shape = ["batch", 3, "height", "width"] if dynamic else [1, 3, height, width]

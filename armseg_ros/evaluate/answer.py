@@ -18,6 +18,7 @@ from armseg_ros.errors import BackendError, ConfigError
 from armseg_ros.evaluate.operating import Operating, places_among
 from armseg_ros.evaluate.seed_compat import seed_detections
 from armseg_ros.quality.model import QualityModel
+from armseg_ros.quality.result import Quality
 from armseg_ros.segmenter import Inference, Segmenter
 from armseg_ros.types import (
     CLASS_NAMES,
@@ -40,6 +41,7 @@ class Answer:
         round_trip_ms: From handing the frame over to having the answer; NaN within a process.
         operating: The same at the operating point, with flags; None where it was not decoded
             apart, so that it is whatever lies above the threshold.
+        quality: Flags of ``detections``, from a node; else ``operating`` has them.
         seed: What Tensorleap's ARMBench example would have found; None where nobody asked.
     """
 
@@ -48,6 +50,7 @@ class Answer:
     times: StageTimes
     round_trip_ms: float = float("nan")
     operating: Operating | None = None
+    quality: Quality | None = None
     seed: Detections | None = None
 
 

@@ -13,6 +13,7 @@ import cv2
 from armseg_ros.data.image_header import read_header
 from armseg_ros.errors import BackendError, ConfigError, DataError
 from armseg_ros.evaluate.answer import Answer, NoAnswerError, Provenance, check_class_ids
+from armseg_ros.quality.result import Quality
 from armseg_ros.types import Detections, Frame, StageTimes, Uint8Array
 
 GONE_WAIT_S = 1.0  # a picture, for a node that one long wait did not bring back
@@ -44,6 +45,10 @@ class LiveAnswer(Protocol):
     @property
     def round_trip_ms(self) -> float:
         """From publishing to the arrival of the answer."""
+
+    @property
+    def quality(self) -> Quality | None:
+        """The node's flags; None where it publishes none."""
 
 
 class Client(Protocol):
@@ -104,7 +109,9 @@ class Live:
                 "start the evaluation again"
             )
         self._backend, self._model_id = found.backend, found.model_id
-        return Answer(found.detections, None, found.times, found.round_trip_ms)
+        return Answer(
+            found.detections, None, found.times, found.round_trip_ms, quality=found.quality
+        )
 
     def provenance(self) -> Provenance:
         """Say what the node said about itself; its thresholds are its own."""

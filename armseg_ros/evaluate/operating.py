@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from armseg_ros.evaluate.overlays import above
-from armseg_ros.quality.result import Quality
+from armseg_ros.quality.result import Quality, first_of
 from armseg_ros.types import Candidates, Detections, Int32Array
 
 
@@ -38,9 +38,16 @@ class Operating:
 def operating_above(
     recorded: Detections, score_threshold: float, quality: Quality | None = None
 ) -> Operating:
-    """Take the recorded detections above a score, where they were decoded once only."""
+    """Take the recorded detections above a score, where they were decoded once only.
+
+    Args:
+        recorded: By descending score.
+        score_threshold: Of the operating point.
+        quality: Flags of all that was recorded.
+    """
     shown = above(recorded, score_threshold)
-    return Operating(shown, np.arange(len(shown), dtype=np.int32), quality)
+    places = np.arange(len(shown), dtype=np.int32)
+    return Operating(shown, places, None if quality is None else first_of(quality, len(shown)))
 
 
 def places_among(recorded: Candidates, operating: Candidates, count: int) -> Int32Array:

@@ -123,7 +123,7 @@ class Recorder:
         answer = result.answer
         assert answer is not None
         operating = answer.operating or operating_above(
-            answer.detections, self._config.operating_threshold
+            answer.detections, self._config.operating_threshold, answer.quality
         )
         judged = None
         if result.truth is not None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -98,4 +98,17 @@ def unknown_quality(
         tote_coverage=tote_coverage,
         thresholds=config,
         reasons=(reason,),
+    )
+
+
+def first_of(quality: Quality, count: int) -> Quality:
+    """Keep what concerns the first ``count`` instances; the picture's own figures stay."""
+    partner = quality.partner[:count]
+    return replace(
+        quality,
+        p_over=quality.p_over[:count],
+        p_under=quality.p_under[:count],
+        partner=np.where(partner < count, partner, np.int32(-1)).astype(np.int32),
+        pairs=tuple(p for p in quality.pairs if max(p.first, p.second) < count),
+        under_indices=tuple(k for k in quality.under_indices if k < count),
     )

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from armseg_ros.quality.result import Quality, Verdict
+
 WINDOW_S = 5.0  # rates and troubles are those of the last five seconds
-LATENCIES = 500  # the last answers that the percentiles are taken over
+LATENCIES = 500  # the last answers that percentiles and shares are taken over
 
 REPLACED = "replaced by a newer one"
 STALE = "older than max_age_ms"
@@ -34,6 +36,7 @@ class Snapshot:
         output_hz: Answers per second.
         latency_p50_ms: Median time from arrival to answer, NaN before the first.
         latency_p99_ms: The same, 99th percentile.
+        verdicts: Share of each verdict among the last answers, 0..1; NaN before the first.
         last_error: Why an image was not readable or failed last; empty if none ever.
         troubled: An image was not readable or failed within the window.
     """
@@ -45,6 +48,7 @@ class Snapshot:
     output_hz: float
     latency_p50_ms: float
     latency_p99_ms: float
+    verdicts: dict[str, float]
     last_error: str
     troubled: bool
 
@@ -60,6 +64,7 @@ class Statistics:
     _arrivals: deque[float] = field(default_factory=deque)
     _answers: deque[float] = field(default_factory=deque)
     _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
+    _verdicts: deque[Verdict] = field(default_factory=lambda: deque(maxlen=LATENCIES))
     _last_error: str = ""
     _last_error_at: float = -float("inf")
 
@@ -82,9 +87,10 @@ class Statistics:
             if error:
                 self._last_error, self._last_error_at = error, time.monotonic()
 
-    def answer(self, latency_ms: float) -> None:
-        """Count an answer, and the time from the arrival of its image."""
+    def answer(self, latency_ms: float, quality: Quality | None = None) -> None:
+        """Count an answer, the time from the arrival of its image, and what the flags say."""
         with self._lock:
+            self._verdicts.append(Verdict.UNKNOWN if quality is None else quality.verdict)
             self._answered += 1
             self._latencies.append(latency_ms)
             self._answers.append(time.monotonic())
@@ -104,9 +110,19 @@ class Statistics:
                 output_hz=len(self._answers) / WINDOW_S,
                 latency_p50_ms=float(np.percentile(latencies, 50)),
                 latency_p99_ms=float(np.percentile(latencies, 99)),
+                verdicts=_shares(self._verdicts),
                 last_error=self._last_error,
                 troubled=time.monotonic() - self._last_error_at < WINDOW_S,
             )
+
+
+def _shares(verdicts: deque[Verdict]) -> dict[str, float]:
+    counts = Counter(verdicts)
+    whole = len(verdicts)
+    return {
+        verdict.name.lower(): counts[verdict] / whole if whole else float("nan")
+        for verdict in Verdict
+    }
 
 
 def _forget_old(times: deque[float]) -> None:
@@ -133,6 +149,9 @@ def status(name: str, snapshot: Snapshot, facts: dict[str, str], enabled: bool) 
         **{f"dropped, {reason}": str(count) for reason, count in snapshot.dropped.items()},
         "latency p50 (ms)": f"{snapshot.latency_p50_ms:.1f}",
         "latency p99 (ms)": f"{snapshot.latency_p99_ms:.1f}",
+        **{
+            f"verdict {name} (%)": f"{100 * share:.0f}" for name, share in snapshot.verdicts.items()
+        },
         "last error": snapshot.last_error,
     }
     return DiagnosticStatus(

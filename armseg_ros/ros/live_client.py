@@ -18,8 +18,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from armseg_ros.errors import ConfigError, DataError
-from armseg_ros.msg import InstanceArray
-from armseg_ros.ros import messages
+from armseg_ros.msg import InstanceArray, SegmentationQuality
+from armseg_ros.quality.result import Quality
+from armseg_ros.ros import messages, quality_messages
 from armseg_ros.ros.images import stamp_ns
 from armseg_ros.ros.qos import RESULT_QOS, image_qos
 from armseg_ros.ros.shared_memory import use_shared_memory
@@ -47,6 +48,7 @@ class LiveAnswer:
         backend: Engine and device, such as ``onnxruntime-cpu``.
         model_id: Model name and start of its hash.
         round_trip_ms: From publishing the image to the arrival of the answer.
+        quality: The flags of the node; None where it publishes none.
     """
 
     detections: Detections
@@ -56,6 +58,7 @@ class LiveAnswer:
     backend: str
     model_id: str
     round_trip_ms: float
+    quality: Quality | None = None
 
 
 class LiveSegmenterClient:
@@ -73,6 +76,7 @@ class LiveSegmenterClient:
         image_reliability: str = "reliable",
         image_topic: str = "image",
         instances_topic: str = "segmenter/instances",
+        quality_topic: str = "segmenter/quality",
         namespace: str = "/",
         domain_id: int | None = None,
         check: Callable[[], None] | None = None,
@@ -84,6 +88,7 @@ class LiveSegmenterClient:
             image_reliability: ``reliable`` reaches every node; ``best_effort`` acts as a camera.
             image_topic: Topic without ``/compressed``.
             instances_topic: Topic of the answers.
+            quality_topic: Topic of the flags.
             namespace: Of this client; relative topics lie in it.
             domain_id: DDS domain; None takes that of the environment.
             check: Called during every wait, for a segmenter or an answer; may raise to end it.
@@ -101,6 +106,7 @@ class LiveSegmenterClient:
         self._check = check or (lambda: None)
         self._answer: tuple[InstanceArray, float] | None = None
         self._last_stamp_ns = 0
+        self._quality: SegmentationQuality | None = None  # of the last image that was asked about
         compressed = image_transport == "compressed"
         self._publisher = self._node.create_publisher(
             CompressedImage if compressed else Image,
@@ -114,6 +120,9 @@ class LiveSegmenterClient:
             self._on_instances,
             RESULT_QOS,
             event_callbacks=SubscriptionEventCallbacks(matched=self._on_segmenter),
+        )
+        self._quality_subscription = self._node.create_subscription(
+            SegmentationQuality, quality_topic, self._on_quality, RESULT_QOS
         )
         self._spinner = Spinner(self._node)
 
@@ -195,6 +204,7 @@ class LiveSegmenterClient:
             raise NoAnswerError(f"no segmenter listens to {self._publisher.topic_name} any more")
         with self._arrived:
             self._awaited_ns, self._answer = stamp_ns(message.header.stamp), None
+            self._quality = None
         start = time.perf_counter()
         answer = self._publish_until_answered(message, start + timeout_s)
         if answer is None:
@@ -202,7 +212,7 @@ class LiveSegmenterClient:
                 f"no answer on {self._subscription.topic_name} within {timeout_s:g} s; "
                 "/diagnostics of the node may say why"
             )
-        return _live_answer(answer[0], (answer[1] - start) * 1e3)
+        return _live_answer(answer[0], self._wait_for_quality(), (answer[1] - start) * 1e3)
 
     def _publish_until_answered(
         self, message: Image | CompressedImage, end: float
@@ -223,6 +233,12 @@ class LiveSegmenterClient:
                 if self._answer or time.perf_counter() >= end:
                     self._awaited_ns = 0
                     return self._answer
+
+    def _wait_for_quality(self) -> SegmentationQuality | None:
+        """Give the flags a moment: they come on a topic of their own, before or after."""
+        if self._node.count_publishers(self._quality_subscription.topic_name):
+            self._wait(lambda: self._quality is not None, time.perf_counter() + SETTLE_S)
+        return self._quality
 
     def _wait(self, done: Callable[[], bool], end: float) -> None:
         """Wait until something is done or ``end`` (of ``time.perf_counter``) has come."""
@@ -258,6 +274,12 @@ class LiveSegmenterClient:
                 self._answer = message, now
                 self._arrived.notify()
 
+    def _on_quality(self, message: SegmentationQuality) -> None:
+        with self._arrived:
+            if stamp_ns(message.header.stamp) == self._last_stamp_ns:
+                self._quality = message
+                self._arrived.notify()
+
 
 def _create_node(context: rclpy.Context, namespace: str) -> Any:
     try:
@@ -267,7 +289,9 @@ def _create_node(context: rclpy.Context, namespace: str) -> Any:
         raise ConfigError(f"{namespace!r} is no ROS namespace: {error}") from error
 
 
-def _live_answer(message: InstanceArray, round_trip_ms: float) -> LiveAnswer:
+def _live_answer(
+    message: InstanceArray, quality: SegmentationQuality | None, round_trip_ms: float
+) -> LiveAnswer:
     return LiveAnswer(
         detections=messages.detections_from_message(message),
         times=messages.times_from_message(message.times),
@@ -276,4 +300,7 @@ def _live_answer(message: InstanceArray, round_trip_ms: float) -> LiveAnswer:
         backend=message.backend,
         model_id=message.model_id,
         round_trip_ms=round_trip_ms,
+        quality=None
+        if quality is None
+        else quality_messages.quality_from_messages(message, quality),
     )

@@ -13,13 +13,14 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
 from armseg_ros.backends.base import BACKENDS, MOST_THREADS, PRECISIONS
-from armseg_ros.config import DecodeConfig, SegmenterConfig
+from armseg_ros.config import DecodeConfig, QualityConfig, SegmenterConfig
 from armseg_ros.errors import ConfigError
 from armseg_ros.ros.qos import RELIABILITIES
 
 ALL_CLASSES = -1  # an empty list has no type in ROS parameters, so it cannot say "all"
 TRANSPORTS = ("raw", "compressed")
 _DECODE = DecodeConfig()
+_QUALITY = QualityConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,12 @@ PARAMETERS = (
         read_only=True,
     ),
     NodeParameter(
+        "quality_model",
+        "",
+        "path of a quality model; empty takes the one of the shipped detector",
+        read_only=True,
+    ),
+    NodeParameter(
         "image_transport",
         "raw",
         "raw subscribes to image (sensor_msgs/Image), compressed to image/compressed",
@@ -103,6 +110,18 @@ PARAMETERS = (
         "max_detections", _DECODE.max_detections, "most instances per image", limits=(1, 1000)
     ),
     NodeParameter("class_ids", [ALL_CLASSES], "classes to keep; [-1] keeps all"),
+    NodeParameter(
+        "over_threshold",
+        _QUALITY.over_threshold,
+        "probability from which an image or a pair counts as split objects",
+        limits=(0.0, 1.0),
+    ),
+    NodeParameter(
+        "under_threshold",
+        _QUALITY.under_threshold,
+        "probability from which an image or a mask counts as merged objects",
+        limits=(0.0, 1.0),
+    ),
     NodeParameter(
         "max_age_ms",
         0.0,
@@ -180,5 +199,6 @@ def segmenter_config(values: Mapping[str, Any]) -> SegmenterConfig:
             iou_threshold=values["iou_threshold"],
             max_detections=values["max_detections"],
             class_ids=() if ALL_CLASSES in classes else tuple(classes),
-        )
+        ),
+        quality=QualityConfig(values["over_threshold"], values["under_threshold"]),
     )

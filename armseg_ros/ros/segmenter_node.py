@@ -26,9 +26,11 @@ from std_srvs.srv import SetBool
 from armseg_ros.backends.base import Backend, Choice, EngineSettings, choose_backend
 from armseg_ros.errors import ArmsegError, ConfigError
 from armseg_ros.masks import paint_labels
-from armseg_ros.msg import InstanceArray
+from armseg_ros.msg import InstanceArray, SegmentationQuality
 from armseg_ros.overlay import draw_overlay
-from armseg_ros.ros import messages
+from armseg_ros.quality.draw import draw_suspects
+from armseg_ros.quality.shipped import open_flags
+from armseg_ros.ros import messages, quality_messages
 from armseg_ros.ros.diagnostics import Statistics, status
 from armseg_ros.ros.images import stamp_ns
 from armseg_ros.ros.label_info import publish_label_info
@@ -61,7 +63,11 @@ class SegmenterNode(Node):
         self._values = declare_parameters(self)
         self._choice = Choice(backend) if backend else self._choose_backend()
         self._backend = self._choice.backend
-        self._segmenter = Segmenter(self._backend, segmenter_config(self._values))
+        self._segmenter = Segmenter(
+            self._backend,
+            segmenter_config(self._values),
+            open_flags(self._values["quality_model"]),
+        )
         self._statistics = Statistics()
         self._create_outputs()
         self._worker = Worker(
@@ -93,6 +99,7 @@ class SegmenterNode(Node):
 
     def _create_outputs(self) -> None:
         self._instances = self.create_publisher(InstanceArray, "~/instances", RESULT_QOS)
+        self._quality = self.create_publisher(SegmentationQuality, "~/quality", RESULT_QOS)
         self._label_image = self.create_publisher(Image, "~/label_image", PICTURE_QOS)
         self._overlay = self.create_publisher(Image, "~/overlay", PICTURE_QOS)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULT_QOS)
@@ -136,12 +143,19 @@ class SegmenterNode(Node):
             age_at_receive=answer.arrival.age_ms,
             dropped_since_last=answer.dropped_since_last,
         )
+        quality = answer.segmentation.quality
+        if quality is not None:
+            quality_messages.flag_instances(out, quality)
+            self._quality.publish(quality_messages.quality_to_message(quality, header))
         self._instances.publish(out)
         if self._label_image.get_subscription_count():
             labels = paint_labels(detections.masks, frame.hw)
             self._label_image.publish(messages.labels_to_message(labels, len(detections), header))
         if self._overlay.get_subscription_count():
-            picture = draw_overlay(frame.image, detections, self._values["overlay_scale"])
+            scale = self._values["overlay_scale"]
+            picture = draw_overlay(frame.image, detections, scale)
+            if quality is not None:
+                draw_suspects(picture, detections, quality, scale)
             self._overlay.publish(messages.image_to_message(picture, "bgr8", header))
 
     def _complain(self, error: str) -> None:

@@ -140,4 +140,4 @@ class Worker:
         segmentation = dataclasses.replace(segmentation, times=times)
         self._deliver(Answer(arrival, frame, segmentation, self._dropped))
         self._dropped = 0
-        self._statistics.answer(total_ms)
+        self._statistics.answer(total_ms, segmentation.quality)

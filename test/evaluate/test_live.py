@@ -11,20 +11,25 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import totes
 import yaml
 
+from armseg_ros.config import QualityConfig
 from armseg_ros.data.folder import CocoSource
+from armseg_ros.data.source import open_source
 from armseg_ros.errors import BackendError
 from armseg_ros.evaluate.answer import NoAnswerError
 from armseg_ros.evaluate.live import Live, Transport
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.table_text import table_text
+from armseg_ros.quality.result import Quality, Verdict
 from armseg_ros.types import Frame, StageTimes
 
-Reply = namedtuple("Reply", "detections times backend model_id round_trip_ms")
+FIELDS = "detections times backend model_id round_trip_ms quality"
+Reply = namedtuple("Reply", FIELDS, defaults=(None,))
 
 
 class SilentError(Exception):
@@ -157,3 +162,29 @@ def test_nobody_answered_at_all(tmp_path: Path) -> None:
     assert summary["model"]["model_id"] == "unknown"
     assert summary["accuracy"] is None
     assert "4 dropped" in table_text(summary)
+
+
+def test_the_flags_of_the_node_reach_the_tables(tmp_path: Path) -> None:
+    class Flagging(Client):
+        def _reply(self, what: Any, timeout_s: float) -> Reply:
+            reply = super()._reply(what, timeout_s)
+            p = np.array([0.75], np.float32)
+            alone = np.array([-1], np.int32)
+            flags = Quality(p, p / 3, alone, 0.75, 0.25, Verdict.LIKELY_OVER, (), (0,), 0.5,
+                            QualityConfig())  # fmt: skip
+            return reply._replace(quality=flags)
+
+    source = open_source(totes.write_coco(tmp_path / "coco", count=2))
+    answerer = Live(Flagging(), "raw", 1.0, SilentError)
+    summary = evaluate(source, answerer, EvaluateConfig(), tmp_path / "run")
+    assert summary["flags"]["verdicts"]["likely_over"] == 2
+    assert summary["settings"]["operating_iou_threshold"] is None
+    (first, _) = pq.read_table(tmp_path / "run/samples.parquet").to_pylist()
+    assert (first["p_over"], first["p_under"], first["verdict"]) == (0.75, 0.25, "likely_over")
+    rows = pq.read_table(tmp_path / "run/instances.parquet").to_pylist()
+    found = [row for row in rows if row["kind"] == "prediction"]
+    assert [(row["p_over"], row["p_under"]) for row in found] == [(0.75, 0.25)] * 2
+    high = EvaluateConfig(operating_threshold=0.95)
+    evaluate(source, answerer, high, tmp_path / "high")
+    rows = pq.read_table(tmp_path / "high/instances.parquet").to_pylist()
+    assert {row["p_over"] for row in rows} == {None}

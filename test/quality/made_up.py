@@ -10,8 +10,10 @@ import numpy as np
 from armseg_ros.config import DecodeConfig
 from armseg_ros.decode import decode
 from armseg_ros.letterbox import Letterbox
+from armseg_ros.quality.classifier import Classifier, Linear
 from armseg_ros.quality.evidence import gather
 from armseg_ros.quality.features import compute_features
+from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.pairs import PAIR_FEATURES
 from armseg_ros.quality.table import QualityTable
 from armseg_ros.types import Candidates, Detections, RawOutput
@@ -72,6 +74,20 @@ def picture() -> np.ndarray:
     tensor[0, 0, :, :320] += 0.8
     tensor[0, 2, :, 320:] += 0.8
     return tensor
+
+
+def always(detector: str, over: float = 0.25, under: float = 0.25) -> QualityModel:
+    """Make a quality model that says the same of every instance and picture."""
+
+    def constant(p: float, column: str) -> Classifier:
+        zero, one = np.zeros(1), np.ones(1)
+        return Classifier((column,), Linear(zero, one, zero, float(np.log(p / (1 - p)))))
+
+    targets = {"over": over, "under": under}
+    instance = {name: constant(p, "score") for name, p in targets.items()}
+    frame = {f"frame_{name}": constant(p, "largest") for name, p in targets.items()}
+    pair = {"pair": constant(over, "box_iou")}
+    return QualityModel((detector,), {**pair, **instance, **frame})
 
 
 def feature_names() -> tuple[str, ...]:
