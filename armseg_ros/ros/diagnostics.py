@@ -131,16 +131,16 @@ def _forget_old(times: deque[float]) -> None:
         times.popleft()
 
 
-def status(name: str, snapshot: Snapshot, facts: dict[str, str], enabled: bool) -> DiagnosticStatus:
+def status(name: str, snapshot: Snapshot, facts: dict[str, str], idle: str) -> DiagnosticStatus:
     """Make the status of the node.
 
     Args:
         name: Name of the status, the node's.
         snapshot: Counts and times.
         facts: What does not change: model, backend, transport.
-        enabled: False while the node is switched off on purpose.
+        idle: Why no image is taken, such as ``inactive``; empty while the node listens.
     """
-    level, message = _verdict(snapshot, enabled)
+    level, message = _verdict(snapshot, idle)
     values = facts | {
         "input rate (Hz)": f"{snapshot.input_hz:.1f}",
         "output rate (Hz)": f"{snapshot.output_hz:.1f}",
@@ -163,9 +163,9 @@ def status(name: str, snapshot: Snapshot, facts: dict[str, str], enabled: bool) 
     )
 
 
-def _verdict(snapshot: Snapshot, enabled: bool) -> tuple[bytes, str]:
-    if not enabled:
-        return DiagnosticStatus.OK, "switched off by ~/enable"
+def _verdict(snapshot: Snapshot, idle: str) -> tuple[bytes, str]:
+    if idle:
+        return DiagnosticStatus.OK, idle
     if snapshot.troubled:
         level = DiagnosticStatus.WARN if snapshot.output_hz else DiagnosticStatus.ERROR
         return level, snapshot.last_error

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parameters of the segmenter node, in one table: names, defaults, ranges, descriptions.
 
-``config/segmenter.yaml`` repeats the defaults with these descriptions; a test holds them equal.
+``config/segmenter.yaml`` and the table of README.md are made of it by
+``python -m armseg_ros.ros.parameter_documents``; launch files take their arguments from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 
@@ -33,54 +34,69 @@ class NodeParameter:
         description: One line for people, with the unit.
         limits: Lowest and highest number allowed, or None.
         choices: Texts allowed; empty allows any.
-        read_only: True where it is fixed once the node runs.
+        unit: Of the number, such as ``ms``; empty where it has none.
+        when: From when a new value counts: ``live`` from the next image on, ``reload`` from the
+            next ``~/reload_model`` or ``configure`` on; ``start`` is read once.
     """
 
     name: str
-    default: str | int | float | list[int]
+    default: str | bool | int | float | list[int]
     description: str
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
-    read_only: bool = False
+    unit: str = ""
+    when: Literal["live", "reload", "start"] = "live"
+
+    def allowed(self) -> str:
+        """Say what values are allowed: a range with its unit, or the choices; may be empty."""
+        if self.limits is None:
+            return ", ".join(self.choices)
+        return f"{self.limits[0]:g} to {self.limits[1]:g} {self.unit}".rstrip()
 
 
 PARAMETERS = (
     NodeParameter(
-        "model", "", "path of an ONNX model; empty takes the one that is shipped", read_only=True
+        "autostart",
+        True,
+        "configure and activate at the start; false waits for ros2 lifecycle",
+        when="start",
+    ),
+    NodeParameter(
+        "model", "", "path of an ONNX model; empty takes the one that is shipped", when="reload"
     ),
     NodeParameter(
         "backend",
         "auto",
         "inference engine; auto takes the fastest that works here",
         choices=BACKENDS,
-        read_only=True,
+        when="reload",
     ),
     NodeParameter(
         "precision",
         "auto",
         "what the engine computes in; auto takes its fastest that keeps the accuracy",
         choices=PRECISIONS,
-        read_only=True,
+        when="reload",
     ),
     NodeParameter(
         "threads",
         0,
         "CPU threads of the engine; 0 leaves the choice to it",
         limits=(0, MOST_THREADS),
-        read_only=True,
+        when="reload",
     ),
     NodeParameter(
         "quality_model",
         "",
         "path of a quality model; empty takes the one of the shipped detector",
-        read_only=True,
+        when="reload",
     ),
     NodeParameter(
         "image_transport",
         "raw",
         "raw subscribes to image (sensor_msgs/Image), compressed to image/compressed",
         choices=TRANSPORTS,
-        read_only=True,
+        when="start",
     ),
     NodeParameter(
         "image_reliability",
@@ -88,14 +104,14 @@ PARAMETERS = (
         "best_effort is needed where the camera offers no more, and loses large images without "
         "the shared memory profile",
         choices=tuple(RELIABILITIES),
-        read_only=True,
+        when="start",
     ),
     NodeParameter(
         "image_depth",
         5,
         "images that the middleware holds; the newest always wins, so this adds no delay",
         limits=(1, 100),
-        read_only=True,
+        when="start",
     ),
     NodeParameter(
         "score_threshold", _DECODE.score_threshold, "lowest score of an instance", limits=(0.0, 1.0)
@@ -109,7 +125,7 @@ PARAMETERS = (
     NodeParameter(
         "max_detections", _DECODE.max_detections, "most instances per image", limits=(1, 1000)
     ),
-    NodeParameter("class_ids", [ALL_CLASSES], "classes to keep; [-1] keeps all"),
+    NodeParameter("class_ids", [ALL_CLASSES], "classes to keep: 0 Object, 1 Tote; [-1] keeps all"),
     NodeParameter(
         "over_threshold",
         _QUALITY.over_threshold,
@@ -125,9 +141,10 @@ PARAMETERS = (
     NodeParameter(
         "max_age_ms",
         0.0,
-        "drop images older than this many milliseconds; 0 keeps all, as it must be where the "
-        "clocks of camera and computer differ",
+        "drop images that are older; 0 keeps all, as it must be where the clocks of camera and "
+        "computer differ",
         limits=(0.0, 60000.0),
+        unit="ms",
     ),
     NodeParameter(
         "overlay_scale", 0.5, "size of the overlay relative to the image", limits=(0.05, 1.0)
@@ -161,10 +178,10 @@ def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
     """Describe a parameter to ROS: ``ros2 param describe`` shows it, its range is enforced."""
     out = ParameterDescriptor(
         description=parameter.description,
-        read_only=parameter.read_only,
-        additional_constraints=f"one of {', '.join(parameter.choices)}"
+        read_only=parameter.when == "start",
+        additional_constraints=f"one of {parameter.allowed()}"
         if parameter.choices
-        else "",
+        else parameter.unit,
     )
     if parameter.limits is not None:
         low, high = parameter.limits

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 
 from armseg_ros.threads import use_one_blas_thread
+
+WATCH = "standard input"
 
 
 def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool = False) -> int:
@@ -29,10 +32,13 @@ def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool =
     use_one_blas_thread()
     stop = stop_on_signals()
     if end_with_parent:
-        threading.Thread(target=_stop_after_input, args=(stop,), daemon=True).start()
+        watch = threading.Thread(target=_stop_after_input, args=(stop,), name=WATCH, daemon=True)
+        watch.start()
     from armseg_ros.ros.segmenter_node import main
 
-    return main(arguments, stop)
+    code = main(arguments, stop)
+    _leave_threads_behind(code)
+    return code
 
 
 def run_evaluator(arguments: list[str] | None = None) -> int:
@@ -61,3 +67,15 @@ def _stop_after_input(stop: threading.Event) -> None:
     while os.read(0, 1024):
         pass
     stop.set()
+
+
+def _leave_threads_behind(code: int) -> None:
+    """End the process at once where a thread is still within an engine, which no signal reaches.
+
+    Python would wait for it, or take its memory away while it works: both end badly.
+    """
+    known = (threading.current_thread().name, WATCH)
+    if any(thread.name not in known for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -3,7 +3,17 @@
 
 from __future__ import annotations
 
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from typing import Any
+
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 RELIABILITIES = {
     "reliable": ReliabilityPolicy.RELIABLE,
@@ -25,3 +35,30 @@ def image_qos(reliability: str, depth: int) -> QoSProfile:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=RELIABILITIES[reliability]
     )
+
+
+def copy_qos(profile: QoSProfile) -> QoSProfile:
+    """Copy a profile: rclpy writes the overrides of a topic into the one that it is given."""
+    return QoSProfile(
+        history=profile.history,
+        depth=profile.depth,
+        reliability=profile.reliability,
+        durability=profile.durability,
+    )
+
+
+def overridable() -> QoSOverridingOptions:
+    """Let parameters such as ``qos_overrides.TOPIC.publisher.depth`` change a profile."""
+    return QoSOverridingOptions(
+        (
+            QoSPolicyKind.HISTORY,
+            QoSPolicyKind.DEPTH,
+            QoSPolicyKind.RELIABILITY,
+            QoSPolicyKind.DURABILITY,
+        )
+    )
+
+
+def refused_policy(event: Any) -> str:
+    """Name the policy that keeps two ends apart, such as ``reliability``."""
+    return str(qos_policy_name_from_kind(event.last_policy_kind)).lower()

@@ -1,111 +1,153 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The segmenter node: camera images in, instances out.
+"""The segmenter node: camera images in, instances out, with a managed life cycle.
 
-Two threads share the work. The executor's takes images, parameters and services; the worker's
-segments the newest image and publishes. An image that arrives while another still waits replaces
-it, so the answer is always about the newest one, and the loss is counted.
+``configure`` loads the model, ``activate`` starts to listen; ``deactivate`` and ``cleanup`` undo
+them. Three kinds of threads share the work. The executor's take images, parameters, services and
+transitions; the loader's opens a model; the worker's segments the newest image and publishes. An
+image that arrives while another still waits replaces it, so the answer is always about the newest
+one, and the loss is counted.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import ParameterException
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
-from armseg_ros.backends.base import Backend, Choice, EngineSettings, choose_backend
+from armseg_ros.backends.base import Choice
 from armseg_ros.errors import ArmsegError, ConfigError
-from armseg_ros.masks import paint_labels
-from armseg_ros.msg import InstanceArray, SegmentationQuality
-from armseg_ros.overlay import draw_overlay
-from armseg_ros.quality.draw import draw_suspects
-from armseg_ros.quality.shipped import open_flags
-from armseg_ros.ros import messages, quality_messages
 from armseg_ros.ros.diagnostics import Statistics, status
 from armseg_ros.ros.images import stamp_ns
-from armseg_ros.ros.label_info import publish_label_info
+from armseg_ros.ros.loading import LoadedModel, Loader, choose_by_parameters
+from armseg_ros.ros.managed_node import THREADS, EndingError, ManagedNode, transition
+from armseg_ros.ros.outputs import Outputs
 from armseg_ros.ros.parameters import BY_NAME, check_choices, declare_parameters, segmenter_config
-from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS, image_qos
+from armseg_ros.ros.qos import RESULT_QOS, image_qos, overridable, refused_policy
 from armseg_ros.ros.spinner import Spinner, init_ros
 from armseg_ros.ros.worker import Answer, Arrival, Worker
-from armseg_ros.segmenter import Segmenter
 
 DIAGNOSTICS_PERIOD_S = 1.0
 COMPLAINT_PERIOD_S = 5.0  # a camera that sends nonsense must not fill the disk with log lines
 STARTED_BADLY = 2
 
 
-class SegmenterNode(Node):
+class SegmenterNode(ManagedNode):
     """Segments the images of one camera."""
 
-    def __init__(self, *, backend: Backend | None = None, **options: Any) -> None:
-        """Read the parameters, load the model and start to listen.
+    def __init__(
+        self,
+        *,
+        load: Callable[[Mapping[str, Any]], Choice] = choose_by_parameters,
+        on_failed_start: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> None:
+        """Read the parameters; with ``autostart``, configure and activate once it is spun.
 
         Args:
-            backend: A loaded network to use in place of what the parameters name.
+            load: Opens the engine that parameters name.
+            on_failed_start: Called where the node could not start by itself.
             **options: Of ``rclpy.node.Node``.
 
         Raises:
-            ArmsegError: The model cannot be loaded, or a parameter makes no sense.
+            ConfigError: A parameter makes no sense.
             rclpy.exceptions.ParameterException: A parameter is of another type or out of range.
         """
-        super().__init__("segmenter", **options)
+        super().__init__("segmenter", on_failed_start, **options)
         self._values = declare_parameters(self)
-        self._choice = Choice(backend) if backend else self._choose_backend()
-        self._backend = self._choice.backend
-        self._segmenter = Segmenter(
-            self._backend,
-            segmenter_config(self._values),
-            open_flags(self._values["quality_model"]),
-        )
+        self._loader = Loader(load)
         self._statistics = Statistics()
-        self._create_outputs()
-        self._worker = Worker(
-            self._segmenter,
-            self._statistics,
-            self.resolve_topic_name(self._image_topic),
-            deliver=self._publish,
-            complain=self._complain,
-        )
-        self._worker.max_age_ms = self._values["max_age_ms"]
+        self._changing = threading.RLock()  # guards the four below
+        self._model: LoadedModel | None = None
+        self._outputs: Outputs | None = None
+        self._worker: Worker | None = None
+        self._subscription: Any = None
+        self._told_incompatible = False
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULT_QOS)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self.create_service(SetBool, "~/enable", self._on_enable)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
-        self._subscription: Any = self._listen()
-        self.get_logger().info(f"{self._choice}")
-        self.get_logger().info(f"listening to {self._subscription.topic_name}")
+        self.create_service(Trigger, "~/reload_model", self._on_reload, callback_group=self.slow)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # /clock may stand still or jump
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)
+        if self._values["autostart"]:
+            self.start()
 
     def close(self) -> None:
         """Finish the image at hand, then free the network; the node is of no use afterwards."""
-        self._worker.close()
-        self._backend.close()
+        self._loader.close()
+        self.settle()
+        self._free()
 
-    def _choose_backend(self) -> Choice:
-        model = self._values["model"]
-        settings = EngineSettings(self._values["threads"], precision=self._values["precision"])
-        path = Path(model).expanduser() if model else None
-        return choose_backend(path, self._values["backend"], settings)
+    @transition
+    def on_configure(self) -> None:
+        """Load and warm the model, and create the outputs."""
+        model = self._loader.load(self._values)
+        with self._changing:
+            self._model = model
+            self._outputs = Outputs(self)
+            self._outputs.describe(model.backend, self._values)
+            self._worker = Worker(
+                model.segmenter(segmenter_config(self._values)),
+                self._statistics,
+                self.resolve_topic_name(self._image_topic),
+                deliver=self._publish,
+                complain=self._complain,
+            )
+            self._worker.max_age_ms = self._values["max_age_ms"]
+        self.get_logger().info(f"{model.choice}")
 
-    def _create_outputs(self) -> None:
-        self._instances = self.create_publisher(InstanceArray, "~/instances", RESULT_QOS)
-        self._quality = self.create_publisher(SegmentationQuality, "~/quality", RESULT_QOS)
-        self._label_image = self.create_publisher(Image, "~/label_image", PICTURE_QOS)
-        self._overlay = self.create_publisher(Image, "~/overlay", PICTURE_QOS)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULT_QOS)
-        self._label_info = publish_label_info(
-            self, self._backend.model.class_names, self._values["score_threshold"]
-        )
+    @transition
+    def on_activate(self) -> None:
+        """Start to listen."""
+        if self._loader.closed:
+            raise EndingError("the node is being ended")
+        with self._changing:
+            self._subscription = self._listen()
+        self.get_logger().info(f"listening to {self._subscription.topic_name}")
+
+    @transition
+    def on_deactivate(self) -> None:
+        """Stop to listen; the image at hand is still answered."""
+        self._stop_listening()
+
+    @transition
+    def on_cleanup(self) -> None:
+        """Free the model and all that belongs to it."""
+        self._free()
+
+    @transition
+    def on_shutdown(self) -> None:
+        """Free everything, from whatever state."""
+        self._free()
+
+    @transition
+    def on_error(self) -> None:
+        """Free everything, so that the node can be configured anew."""
+        self._free()
+
+    def _free(self) -> None:
+        with self._changing:
+            self._stop_listening()
+            worker, self._worker = self._worker, None
+            model, self._model = self._model, None
+            outputs, self._outputs = self._outputs, None
+        if worker is not None:
+            worker.close()
+        if model is not None:
+            model.backend.close()
+        if outputs is not None:
+            outputs.close()
 
     @property
     def _image_topic(self) -> str:
@@ -119,44 +161,37 @@ class SegmenterNode(Node):
             self._on_image,
             image_qos(self._values["image_reliability"], self._values["image_depth"]),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+            qos_overriding_options=overridable(),
         )
+
+    def _stop_listening(self) -> None:
+        with self._changing:
+            if self._subscription is not None:
+                self.destroy_subscription(self._subscription)
+                self._subscription = None
+                if self._worker is not None:
+                    self._worker.clear()
 
     def _on_image(self, message: Any) -> None:
-        stamp = stamp_ns(message.header.stamp)
-        age_ms = (self.get_clock().now().nanoseconds - stamp) / 1e6 if stamp else float("nan")
-        self._worker.put(Arrival(message, time.perf_counter(), age_ms))
+        worker = self._worker
+        if worker is not None:
+            stamp = stamp_ns(message.header.stamp)
+            age_ms = (self.get_clock().now().nanoseconds - stamp) / 1e6 if stamp else float("nan")
+            worker.put(Arrival(message, time.perf_counter(), age_ms))
 
-    def _on_incompatible(self, _event: Any) -> None:
-        self.get_logger().error(
-            f"a camera offers {self._subscription.topic_name} with a quality of service that this "
-            "node cannot receive; set the parameter image_reliability to best_effort"
-        )
+    def _on_incompatible(self, event: Any) -> None:
+        if not self._told_incompatible:
+            self._told_incompatible = True
+            policy = refused_policy(event)
+            self.get_logger().error(
+                f"a camera offers {self.resolve_topic_name(self._image_topic)} with a {policy} "
+                "that this node cannot receive; start it with the parameter "
+                "image_reliability:=best_effort"
+            )
 
     def _publish(self, answer: Answer) -> None:
-        """Publish an answer; the pictures are only drawn while somebody looks."""
-        header, frame = answer.arrival.message.header, answer.frame
-        detections = answer.segmentation.detections
-        out = messages.instance_array(detections, header, frame.hw)
-        out.model_id, out.backend = self._backend.model.model_id, self._backend.name
-        out.times = messages.times_to_message(
-            answer.segmentation.times,
-            age_at_receive=answer.arrival.age_ms,
-            dropped_since_last=answer.dropped_since_last,
-        )
-        quality = answer.segmentation.quality
-        if quality is not None:
-            quality_messages.flag_instances(out, quality)
-            self._quality.publish(quality_messages.quality_to_message(quality, header))
-        self._instances.publish(out)
-        if self._label_image.get_subscription_count():
-            labels = paint_labels(detections.masks, frame.hw)
-            self._label_image.publish(messages.labels_to_message(labels, len(detections), header))
-        if self._overlay.get_subscription_count():
-            scale = self._values["overlay_scale"]
-            picture = draw_overlay(frame.image, detections, scale)
-            if quality is not None:
-                draw_suspects(picture, detections, quality, scale)
-            self._overlay.publish(messages.image_to_message(picture, "bgr8", header))
+        if self._outputs is not None:
+            self._outputs.publish(answer, self._values)
 
     def _complain(self, error: str) -> None:
         self.get_logger().error(error, throttle_duration_sec=COMPLAINT_PERIOD_S)
@@ -173,35 +208,75 @@ class SegmenterNode(Node):
     def _apply_parameters(self, parameters: Sequence[Any]) -> None:
         """Take over values that were accepted; the segmenter reads them before each frame."""
         changed = {p.name: p.value for p in parameters if p.name in BY_NAME}
-        self._values = self._values | changed
-        self._segmenter.config = segmenter_config(self._values)
-        self._worker.max_age_ms = self._values["max_age_ms"]
+        with self._changing:
+            self._values = self._values | changed
+            if self._worker is not None:
+                self._worker.configure(segmenter_config(self._values), self._values["max_age_ms"])
 
     def _on_enable(self, request: Any, response: Any) -> Any:
         """Stop or start to listen, so that a node that is off costs no bandwidth."""
-        if request.data and self._subscription is None:
-            self._subscription = self._listen()
-        elif not request.data and self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
-            self._worker.clear()
-        response.success = True
-        response.message = "listening" if request.data else "switched off"
+        with self._changing:
+            active = self.state == "active"
+            if not active:
+                response.message = "not active; configure and activate the node first"
+            elif not request.data:
+                self._stop_listening()
+            elif self._subscription is None:
+                self._subscription = self._listen()
+        response.success = active
+        response.message = response.message or ("listening" if request.data else "switched off")
         return response
+
+    def _on_reload(self, _request: Any, response: Any) -> Any:
+        """Load a model beside the one at work, and go on with it from the next image on."""
+        worker = self._worker
+        if worker is None:
+            response.message = "no model is loaded; configure the node first"
+            return response
+        try:
+            model = self._loader.load(self._values)
+        except ArmsegError as error:
+            response.message = f"the model before stays: {error}"
+            return response
+        response.success = self._take_over(worker, model)
+        response.message = f"{model.choice}" if response.success else "the node was cleaned up"
+        return response
+
+    def _take_over(self, worker: Worker, model: LoadedModel) -> bool:
+        """Exchange the model, unless the node was cleaned up while it loaded."""
+        with self._changing:
+            if self._worker is not worker or self._outputs is None or self._model is None:
+                model.backend.close()
+                return False
+            before, self._model = self._model, model
+            worker.exchange(model.segmenter(segmenter_config(self._values)))
+            before.backend.close()
+            self._outputs.describe(model.backend, self._values)
+        self.get_logger().info(f"{model.choice}")
+        return True
+
+    def _idle_because(self) -> str:
+        """Say why no image is taken; empty while the node listens."""
+        if (loading_s := self._loader.busy_s) is not None and self._model is None:
+            return f"loading the model for {loading_s:.0f} s"
+        if self._subscription is not None:
+            return ""
+        state = self.state
+        return "switched off by ~/enable" if state == "active" else state
 
     def _publish_diagnostics(self) -> None:
         facts = {
-            "model": self._backend.model.model_id,
-            "backend": self._backend.name,
-            "better backends that do not work": "; ".join(self._choice.refused),
             "image_transport": self._values["image_transport"],
             "image_reliability": self._values["image_reliability"],
         }
-        enabled = self._subscription is not None
+        if (model := self._model) is not None:
+            facts["model"] = model.backend.model.model_id
+            facts["backend"] = model.backend.name
+            facts["better backends that do not work"] = "; ".join(model.choice.refused)
         out = DiagnosticArray()
         out.header.stamp = self.get_clock().now().to_msg()
         name = f"{self.get_fully_qualified_name()}: segmentation"
-        out.status = [status(name, self._statistics.snapshot(), facts, enabled)]
+        out.status = [status(name, self._statistics.snapshot(), facts, self._idle_because())]
         self._diagnostics.publish(out)
 
 
@@ -218,13 +293,16 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
     logger = rclpy.logging.get_logger("segmenter")
     try:
         init_ros(arguments)
-        node = SegmenterNode()
+        node = SegmenterNode(on_failed_start=stop.set)
     except (ArmsegError, ParameterException) as error:
         logger.fatal(str(error))
         rclpy.try_shutdown()
         return STARTED_BADLY
-    spinner = Spinner(node, on_end=stop.set)
+    spinner = Spinner(node, on_end=stop.set, threads=THREADS)
     stop.wait()
     node.close()
     spinner.close()
+    if node.start_error:
+        logger.fatal(node.start_error)
+        return STARTED_BADLY
     return spinner.exit_code(logger)

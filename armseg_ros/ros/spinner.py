@@ -10,7 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import (
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    SingleThreadedExecutor,
+)
 from rclpy.signals import SignalHandlerOptions
 
 from armseg_ros.errors import ConfigError
@@ -49,18 +53,25 @@ class Spinner:
         error: What ended the thread before it was closed: a callback raised it. None otherwise.
     """
 
-    def __init__(self, node: Any, on_end: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, node: Any, on_end: Callable[[], None] | None = None, threads: int = 1
+    ) -> None:
         """Start the thread.
 
         Args:
             node: The node; its context is shut down in the end.
             on_end: Called in the thread when it ends, also where a callback raised.
+            threads: How many callbacks may run at once.
         """
         self.error: Exception | None = None
         self._node = node
         self._context = node.context
         self._on_end = on_end
-        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor = (
+            SingleThreadedExecutor(context=node.context)
+            if threads == 1
+            else MultiThreadedExecutor(threads, context=node.context)
+        )
         self._executor.add_node(node)
         self._thread = threading.Thread(target=self._spin, name="ros", daemon=True)
         self._thread.start()
@@ -78,8 +89,11 @@ class Spinner:
         if self._thread.is_alive():
             _log.error("a callback has not returned after %g s; leaving it", timeout_s)
             return
-        self._executor.shutdown()
-        self._node.destroy_node()  # Jazzy's shutdown leaves it in the graph
+        ending = threading.Thread(target=self._end, name="ros end", daemon=True)
+        ending.start()
+        ending.join(timeout_s)
+        if ending.is_alive():
+            _log.error("a callback has not returned after %g s; leaving it", timeout_s)
 
     def exit_code(self, logger: Any) -> int:
         """Log what ended the thread as fatal, for the end of ``main``.
@@ -94,6 +108,10 @@ class Spinner:
             return 0
         logger.fatal("a callback failed: " + "".join(traceback.format_exception(self.error)))
         return DIED
+
+    def _end(self) -> None:
+        self._executor.shutdown()  # waits for callbacks in other threads
+        self._node.destroy_node()  # Jazzy's shutdown leaves it in the graph
 
     def _spin(self) -> None:
         try:

@@ -10,12 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from armseg_ros.backends.base import Backend
+from armseg_ros.config import SegmenterConfig
 from armseg_ros.errors import BackendError, DataError
 from armseg_ros.ros.diagnostics import BROKEN, FAILED, OFF, REPLACED, STALE, Statistics
 from armseg_ros.ros.images import frame_from_message
 from armseg_ros.ros.slot import NewestSlot, Put
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.types import Frame, Segmentation
+
+CLOSE_TIMEOUT_S = 2.0  # for the image at hand; a node must be gone 3 seconds after a signal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +50,14 @@ class Answer:
         frame: Its pixels.
         segmentation: What was found.
         dropped_since_last: Images that came after the one answered before and before this one.
+        backend: The engine that found it.
     """
 
     arrival: Arrival
     frame: Frame
     segmentation: Segmentation
     dropped_since_last: int
+    backend: Backend
 
 
 class Worker:
@@ -73,7 +79,7 @@ class Worker:
         """Start the thread.
 
         Args:
-            segmenter: Used by this thread alone from now on.
+            segmenter: Used by this thread alone until it is exchanged.
             statistics: Where images are counted.
             topic: Input topic, for error messages.
             deliver: Called in this thread with each answer.
@@ -87,6 +93,7 @@ class Worker:
         self._complain = complain
         self._slot: NewestSlot[Arrival] = NewestSlot()
         self._dropped = 0  # since the last answer; of the thread alone
+        self._turn = threading.Lock()  # held while an image is at hand
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
         self._thread.start()
 
@@ -97,23 +104,45 @@ class Worker:
         if put is not Put.PLACED:
             self._statistics.drop(REPLACED if put is Put.REPLACED else OFF)
 
-    def clear(self) -> None:
-        """Drop the image that waits."""
+    def clear(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Drop the image that waits, and wait until the one at hand is answered."""
         if self._slot.clear():
             self._statistics.drop(OFF)
+        if self._turn.acquire(timeout=timeout_s):
+            self._turn.release()
 
-    def close(self, timeout_s: float = 10.0) -> None:
-        """Finish the image at hand, drop the one that waits and end the thread."""
+    def configure(self, config: SegmenterConfig, max_age_ms: float) -> None:
+        """Set what the next image is segmented with."""
+        self._segmenter.config, self.max_age_ms = config, max_age_ms
+
+    def exchange(self, segmenter: Segmenter) -> Segmenter:
+        """Go on with another segmenter from the next image on.
+
+        Returns:
+            The one before, once it has answered the image at hand; the caller frees it.
+        """
+        with self._turn:
+            before, self._segmenter = self._segmenter, segmenter
+        return before
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+        """Finish the image at hand, drop the one that waits and end the thread.
+
+        Returns:
+            Whether it has ended; an engine that hangs keeps it.
+        """
         if self._slot.close():
             self._statistics.drop(OFF)
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (taken := self._slot.take()) is not None:
             arrival, lost = taken
             self._dropped += lost
             try:
-                self._handle(arrival)
+                with self._turn:
+                    self._handle(arrival)
             except DataError as error:
                 self._refuse(BROKEN, str(error))
             except BackendError as error:
@@ -138,6 +167,7 @@ class Worker:
         total_ms = (time.perf_counter() - arrival.received) * 1e3
         times = dataclasses.replace(segmentation.times, decode=decode_ms, total=total_ms)
         segmentation = dataclasses.replace(segmentation, times=times)
-        self._deliver(Answer(arrival, frame, segmentation, self._dropped))
+        backend = self._segmenter.backend
+        self._deliver(Answer(arrival, frame, segmentation, self._dropped, backend))
         self._dropped = 0
         self._statistics.answer(total_ms, segmentation.quality)

@@ -71,7 +71,7 @@ def test_signals_end_it_cleanly(
         os.kill(segmenter.pid, number)
     assert segmenter.wait(60) == 0
     assert "Traceback" not in segmenter.log()
-    assert len(said(segmenter)) == 1  # when it started
+    assert len(said(segmenter)) == 2  # its model and its topic, when it started
 
 
 PARENT = """

@@ -30,6 +30,8 @@ def arrival() -> Arrival:
 class Gated:
     """A segmenter that finds nothing, once it is let through."""
 
+    backend = None
+
     def __init__(self) -> None:
         self.entered, self.gate = threading.Semaphore(0), threading.Semaphore(0)
 
