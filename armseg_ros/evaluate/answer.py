@@ -17,6 +17,7 @@ from armseg_ros.data.model_classes import our_class_ids, with_classes
 from armseg_ros.errors import BackendError, ConfigError
 from armseg_ros.evaluate.operating import Operating, places_among
 from armseg_ros.evaluate.seed_compat import seed_detections
+from armseg_ros.quality.evidence import gather
 from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.result import Quality
 from armseg_ros.segmenter import Inference, Segmenter
@@ -68,6 +69,7 @@ class Provenance:
         model_id: Model name and start of its hash.
         sha256: Hash of the model file; empty where only the node knows it.
         thresholds: What the answers were decoded with; None where only the node knows.
+        flags: What judged them; None where only the node knows, or nobody did.
     """
 
     mode: str
@@ -75,6 +77,7 @@ class Provenance:
     model_id: str
     sha256: str
     thresholds: dict[str, float] | None
+    flags: QualityModel | None = None
 
 
 class Answerer(Protocol):
@@ -158,7 +161,11 @@ class InProcess:
         shown = self._segmenter.interpret(inference, self._operating)
         self._segmenter.flags = None
         places = places_among(recorded.candidates, shown.candidates, len(recorded.detections))
-        operating = Operating(self._ours(shown.detections), places, shown.quality)
+        evidence = gather(shown.candidates, shown.detections, inference.raw, inference.tensor)
+        usable = self._class_ids in (None, tuple(range(len(CLASS_NAMES)))) and evidence.finite
+        operating = Operating(
+            self._ours(shown.detections), places, shown.quality, evidence if usable else None
+        )
         return operating, shown.times.quality
 
     def provenance(self) -> Provenance:
@@ -174,6 +181,7 @@ class InProcess:
                 "iou_threshold": decode.iou_threshold,
                 "max_detections": decode.max_detections,
             },
+            flags=self._flags,
         )
 
 

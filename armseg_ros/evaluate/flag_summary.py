@@ -1,39 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the flags said over a whole run, truth aside."""
+"""What the flags said over a whole run, and how good they were where ground truth tells."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from armseg_ros.quality.result import Quality, Verdict
+from armseg_ros.errors import DataError
+from armseg_ros.evaluate.answer import Provenance
+from armseg_ros.evaluate.frames import FrameResult
+from armseg_ros.quality.check import check
+from armseg_ros.quality.features import compute_features
+from armseg_ros.quality.result import Verdict
+from armseg_ros.quality.table import (
+    TABLE_NAME,
+    PictureRows,
+    build_table,
+    label_picture,
+    save_table,
+)
 
 
 class FlagTally:
-    """Counts verdicts and why there was none."""
+    """Counts verdicts and why there was none; keeps features and labels of labelled pictures."""
 
     def __init__(self) -> None:
         self._verdicts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._thresholds: tuple[float, float] | None = None
+        self._rows: list[PictureRows] = []
 
-    def add(self, quality: Quality | None) -> None:
-        """Count one answered picture; None where nobody judged it."""
+    def add(self, result: FrameResult, scene: str) -> None:
+        """Take in one answered picture of a scene."""
+        assert result.operating is not None
+        quality, evidence = result.operating.quality, result.operating.evidence
         if quality is None:
             self._reasons["nobody judged it"] += 1
             self._verdicts[Verdict.UNKNOWN.name.lower()] += 1
-            return
-        self._verdicts[quality.verdict.name.lower()] += 1
-        self._reasons.update(quality.reasons)
-        config = quality.thresholds
-        self._thresholds = config.over_threshold, config.under_threshold
+        else:
+            self._verdicts[quality.verdict.name.lower()] += 1
+            self._reasons.update(quality.reasons)
+            config = quality.thresholds
+            self._thresholds = config.over_threshold, config.under_threshold
+        if evidence is not None and result.truth is not None:
+            features = compute_features(evidence)
+            labels = label_picture(evidence, features, result.operating.detections, result.truth)
+            self._rows.append(PictureRows(result.sample_id, scene, 0, features, *labels))
 
-    def summary(self) -> dict[str, Any]:
-        """Sum up: pictures by verdict, the thresholds behind them, and pictures by reason."""
+    def summary(
+        self, provenance: Provenance, origin: dict[str, Any], folder: Path
+    ) -> dict[str, Any]:
+        """Sum up, and write the table that flags are fitted to and checked on.
+
+        Args:
+            provenance: Who answered, and with which flags.
+            origin: Where the pictures came from and how they were decoded.
+            folder: The run's.
+
+        Returns:
+            Pictures by verdict and by reason, the thresholds behind them, and the sheet of the
+            flags, or why there is none.
+        """
         over, under = self._thresholds or (None, None)
+        sheet, reason = self._sheet(provenance, origin, folder)
         return {
             "over_threshold": over,
             "under_threshold": under,
             "verdicts": {v.name.lower(): self._verdicts[v.name.lower()] for v in Verdict},
             "reasons": dict(sorted(self._reasons.items())),
+            "sheet": sheet,
+            "no_sheet": reason,
         }
+
+    def _sheet(
+        self, provenance: Provenance, origin: dict[str, Any], folder: Path
+    ) -> tuple[dict[str, Any] | None, str]:
+        if not self._rows:
+            return None, "no labelled picture was answered in this process"
+        table = build_table(self._rows, provenance.sha256, origin)
+        save_table(table, folder / TABLE_NAME)
+        if provenance.flags is None:
+            return None, "nobody judged the pictures"
+        try:
+            return check(provenance.flags, table), ""
+        except DataError as error:
+            return None, str(error)

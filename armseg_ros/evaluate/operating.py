@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from armseg_ros.evaluate.overlays import above
+from armseg_ros.quality.evidence import Evidence
 from armseg_ros.quality.result import Quality, first_of
 from armseg_ros.types import Candidates, Detections, Int32Array
 
@@ -28,11 +29,13 @@ class Operating:
             suppression left out comes after them: the first such instance has the place P, the
             number of recorded ones, the next P + 1, and so on.
         quality: Their flags; None where nobody judged them.
+        evidence: What features are made from; None where only a node knows.
     """
 
     detections: Detections
     recorded: Int32Array
     quality: Quality | None = None
+    evidence: Evidence | None = None
 
 
 def operating_above(

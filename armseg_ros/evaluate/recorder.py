@@ -26,6 +26,7 @@ from armseg_ros.evaluate.operating import operating_above
 from armseg_ros.evaluate.overlays import OverlayFolder
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.tables import INSTANCES, SAMPLES, TableWriter, instance_rows, sample_row
+from armseg_ros.quality.collect import origin_of
 from armseg_ros.types import Detections, Frame
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,11 @@ class Recorder:
         (self._folder / "summary.json").write_text(text + "\n", encoding="utf-8")
         return summary
 
+    def _flags(self, provenance: Provenance) -> dict[str, Any]:
+        decode = self._config.operating().decode
+        origin = origin_of(self._source, decode, self._config.group_by)
+        return self._tally.flags.summary(provenance, origin, self._folder)
+
     def _match(
         self,
         result: FrameResult,
@@ -174,7 +180,7 @@ class Recorder:
             },
             "accuracy": summaries.accuracy(self._documents, self._tally),
             "splits": self._tally.splits.summary(),
-            "flags": self._tally.flags.summary(),
+            "flags": self._flags(provenance),
             "versions": summaries.versions(),
             "times": {
                 "started": self._started.isoformat(timespec="seconds"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from armseg_ros.evaluate.judged import JudgedPicture
@@ -46,3 +47,11 @@ def _count_bin(count: int) -> str:
             return f"{low}-{edge}"
         low = edge + 1
     return f"{low}+"
+
+
+def in_order(name: str) -> tuple[float, str]:
+    """Sort key: bins by their first number, with ``up to`` before the rest; other names by text."""
+    numbers = re.findall(r"[0-9.]+", name)
+    if not numbers:
+        return 0.0, name
+    return float(numbers[0]) - (1e-9 if name.startswith("up to") else 0.0), name

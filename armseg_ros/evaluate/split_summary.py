@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from armseg_ros.evaluate.judged import JudgedPicture
 from armseg_ros.evaluate.split_counts import TOLERANCES, SplitCounts
-from armseg_ros.evaluate.split_slices import slices_of
+from armseg_ros.evaluate.split_slices import in_order, slices_of
 from armseg_ros.evaluate.splits import TOLERANCE
 
 DRAWS = 1000
@@ -86,9 +86,8 @@ class SplitTally:
         for name in self._slices[0]:
             values = np.array([slices.get(name, "") for slices in self._slices])
             out[name] = {
-                str(value): {"pictures": int((values == value).sum())}
-                | self._figures(values == value)
-                for value in np.unique(values)
+                value: {"pictures": int((values == value).sum())} | self._figures(values == value)
+                for value in sorted({*values.tolist()}, key=in_order)
                 if value
             }
         return out

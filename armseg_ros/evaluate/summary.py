@@ -63,10 +63,10 @@ class Tally:
                 self.counts[name] += counts
             self.slices.add(result)
         if result.operating is not None:
-            self.flags.add(result.operating.quality)
-        if result.judged is not None:
             scene = str(result.attributes.get(self.group_by, result.sample_id))
-            self.splits.add(result.judged, scene, result.attributes)
+            self.flags.add(result, scene)
+            if result.judged is not None:
+                self.splits.add(result.judged, scene, result.attributes)
 
 
 def accuracy(documents: CocoDocuments, tally: Tally) -> dict[str, Any] | None:

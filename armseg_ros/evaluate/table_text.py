@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from armseg_ros.evaluate.split_text import flag_lines, split_lines
 from armseg_ros.types import CLASS_NAMES
 
 _FIGURES = (("AP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"), ("AR", "ar"))
@@ -13,6 +14,7 @@ _FIGURES = (("AP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"), ("AR", "ar"))
 def table_text(summary: dict[str, Any]) -> str:
     """Format a summary; Object stands first and alone, since totes are easy and lift a mean."""
     lines = _accuracy_lines(summary["accuracy"]) if summary["accuracy"] else _no_accuracy(summary)
+    lines += split_lines(summary["splits"]) + flag_lines(summary["flags"])
     frames = summary["frames"]
     lines.append("")
     lines.append(

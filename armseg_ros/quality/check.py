@@ -133,6 +133,7 @@ def block(
         "calibration_error": figures.calibration_error(p, labels),
         "brier_skill": figures.brier_skill(p, labels),
         "risk_coverage_area": figures.risk_coverage_area(p, labels),
+        "generalized_risk_coverage_area": figures.generalized_risk_coverage_area(p, labels),
         "reliability": figures.reliability(p, labels) if len(p) else [],
         "compared": {
             name: _compare(values, labels, draws, precision) for name, values in rivals.items()

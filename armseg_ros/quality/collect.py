@@ -65,19 +65,25 @@ def collect(
             if group_by and group_by not in item.attributes:
                 raise
             _log.warning("%s left out: %s", item.sample_id, error)
-    origin: dict[str, Any] = {
-        "source": source.path.name,
-        "split": source.split,
-        "pictures": len({row.sample_id for row in rows}),
-        "thresholds": {
-            "score_threshold": config.decode.score_threshold,
-            "iou_threshold": config.decode.iou_threshold,
-        },
+    origin = {
+        **origin_of(source, config.decode, group_by),
         "letterbox": config.letterbox,
         "variants": len(settings) - 1,
-        "grouped_by": group_by or "picture",
     }
     return build_table(rows, backend.model.sha256, origin)
+
+
+def origin_of(source: Source, decode: DecodeConfig, group_by: str) -> dict[str, Any]:
+    """Say where the pictures of a table come from, and how they were decoded."""
+    return {
+        "source": source.path.name,
+        "split": source.split,
+        "thresholds": {
+            "score_threshold": decode.score_threshold,
+            "iou_threshold": decode.iou_threshold,
+        },
+        "grouped_by": group_by or "picture",
+    }
 
 
 def _rows(

@@ -108,6 +108,17 @@ def risk_coverage_area(p: Scores, labels: Labels) -> float | None:
     return float((np.cumsum(errors) / np.arange(1, len(errors) + 1)).mean())
 
 
+def generalized_risk_coverage_area(p: Scores, labels: Labels) -> float | None:
+    """Mean number of wrong cases among the accepted ones by all cases, over all coverages (AUGRC).
+
+    Traub et al., arXiv 2407.01032; it does not weigh the first few accepted cases as AURC does.
+    """
+    if not len(p):
+        return None
+    errors = labels[np.argsort(p, kind="stable")]
+    return float((np.cumsum(errors) / len(errors)).mean())
+
+
 def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
     """95 % interval of bootstrapped figures; None where most draws did not define it."""
     defined = [value for value in values if value is not None]

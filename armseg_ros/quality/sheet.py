@@ -38,6 +38,7 @@ def _block(title: str, block: dict[str, Any]) -> Iterator[str]:
     yield (
         f"  ECE {_number(block['calibration_error'])}   Brier skill {_number(block['brier_skill'])}"
         f"   AURC {_number(block['risk_coverage_area'])}"
+        f"   AUGRC {_number(block['generalized_risk_coverage_area'])}"
     )
     for name, rival in block["compared"].items():
         lead = rival["lead_interval"]

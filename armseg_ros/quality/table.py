@@ -120,6 +120,7 @@ def build_table(rows: Sequence[PictureRows], detector: str, origin: dict[str, An
     """
     if not rows:
         raise DataError("no labelled picture was answered, so there is nothing to fit or check")
+    origin = {**origin, "pictures": len({row.sample_id for row in rows})}
     lengths = [len(row.over) for row in rows]
     pair_lengths = [len(row.same) for row in rows]
     numbers = np.arange(len(rows), dtype=np.int32)

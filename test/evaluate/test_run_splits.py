@@ -13,15 +13,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import totes
+from networks import write_network
 from oracle import Oracle
+from quality.made_up import always
 
+from armseg_ros.backends.model_info import file_sha256
+from armseg_ros.cli.main import main
 from armseg_ros.config import QualityConfig
 from armseg_ros.data.source import open_source
 from armseg_ros.evaluate.answer import Answer
 from armseg_ros.evaluate.operating import Operating
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.evaluate.split_slices import in_order, value_bin
 from armseg_ros.quality.result import Quality, Verdict
+from armseg_ros.quality.table import load_table
 from armseg_ros.types import OBJECT, TOTE, Detections, Frame, Instances, Mask
 
 SPLIT, MERGED, MISSED, DOUBLED = "split", "merged", "missed", "doubled"
@@ -174,3 +180,53 @@ def test_an_unlabelled_source_has_no_split_figures(tmp_path: Path) -> None:
     assert first["seed_over"] is None
     assert first["object_number"] is None
     assert first["origin_width"] == 64
+
+
+def test_slices_stand_in_their_order() -> None:
+    bins = ["0-5", "11-15", "16+", "6-10"]
+    assert sorted(bins, key=in_order) == ["0-5", "6-10", "11-15", "16+"]
+    bins = ["above 0.25 to 0.5", "above 0.5", "up to 0", "above 0 to 0.25"]
+    assert sorted(bins, key=in_order) == [bins[2], bins[3], bins[0], bins[1]]
+    assert [value_bin(v, (0.0, 0.5)) for v in (0.0, 0.25, 0.5, 9.0)] == [
+        "up to 0", "above 0 to 0.5", "above 0 to 0.5", "above 0.5",
+    ]  # fmt: skip
+    assert value_bin(None, (1.0,)) == ""
+
+
+def test_a_run_holds_the_table_that_flags_are_fitted_to(tmp_path: Path) -> None:
+    """With the flags that a model file brings along, and with their sheet in the summary."""
+    network = write_network(tmp_path / "tiny.onnx")
+    always(file_sha256(network)).save(tmp_path / "flags.json")
+    folder = totes.write_coco(tmp_path / "coco", count=4)
+    arguments = ["evaluate", str(folder), "--model", str(network), "-o", str(tmp_path / "run")]
+    assert main([*arguments, "--flags", str(tmp_path / "flags.json"), "--seed-compat"]) == 0
+    table = load_table(tmp_path / "run")
+    assert table.detector == file_sha256(network)
+    assert table.origin["thresholds"] == {"score_threshold": 0.25, "iou_threshold": 0.45}
+    assert len(table) == table.origin["pictures"] == len(table.instances) == 4
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    sheet = summary["flags"]["sheet"]
+    assert sheet["over"]["instance"]["rows"] == 4
+    assert sheet["over"]["instance"]["auroc"] is None  # nothing is split
+    assert sheet["under"]["instance"]["compared"]["low score"]["auroc"] is None
+    compat = summary["splits"]["seed_compat"]
+    assert compat["Over_Segmented_metric"] == {"mean": 0.0, "pictures": 4}
+    (first, *_) = rows(tmp_path / "run", "samples")
+    assert (first["p_over"], first["verdict"]) == (0.25, "ok")
+    assert first["quality_ms"] > 0
+    assert main(["quality", "check", str(tmp_path / "run"), "--flags",
+                 str(tmp_path / "flags.json")]) == 0  # fmt: skip
+
+
+def test_the_figures_that_were_not_computed_have_their_reason(tmp_path: Path) -> None:
+    network = write_network(tmp_path / "tiny.onnx")
+    folder = totes.write_coco(tmp_path / "coco", count=2)
+    assert (
+        main(["evaluate", str(folder), "--model", str(network), "-o", str(tmp_path / "run")]) == 0
+    )
+    flags = json.loads((tmp_path / "run/summary.json").read_text())["flags"]
+    assert flags["sheet"] is None
+    assert f"segmented by detector {file_sha256(network)[:12]}" in flags["no_sheet"]
+    assert flags["verdicts"]["unknown"] == 2
+    (reason,) = flags["reasons"]
+    assert "fit it again" in reason
