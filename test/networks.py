@@ -56,3 +56,60 @@ def write_network(
         helper.set_model_props(model, {"names": names, "stride": "32"})
     onnx.save(model, path)
     return path
+
+
+def write_convolutions(path: Path, *, dtype: type = np.float32, seed: int = 0) -> Path:
+    """Write a network of real convolutions with the outputs of YOLOv5-seg for 64x64 pictures.
+
+    Two layers with SiLU, then one convolution for the prototypes and one for each stride.
+    """
+    rng = np.random.default_rng(seed)
+    nodes, weights = [], []
+
+    def constant(name: str, values: np.ndarray) -> str:
+        weights.append(numpy_helper.from_array(values, name))
+        return name
+
+    def convolution(name: str, source: str, channels: tuple[int, int], size: int) -> str:
+        scale = 1 / np.sqrt(channels[0] * size**2)
+        kernel = (rng.normal(size=(channels[1], channels[0], size, size)) * scale).astype(dtype)
+        bias = rng.normal(size=channels[1]).astype(dtype)
+        inputs = [source, constant(f"{name}_w", kernel), constant(f"{name}_b", bias)]
+        nodes.append(helper.make_node("Conv", inputs, [name], name, strides=[size, size]))
+        return name
+
+    def silu(source: str) -> str:
+        nodes.append(helper.make_node("Sigmoid", [source], [f"{source}_s"], f"{source}_s"))
+        inputs = [source, f"{source}_s"]
+        nodes.append(helper.make_node("Mul", inputs, [f"{source}_a"], f"{source}_a"))
+        return f"{source}_a"
+
+    first = silu(convolution("first", "images", (3, 16), 4))
+    second = silu(convolution("second", first, (16, 16), 1))
+    convolution("output1", second, (16, 32), 1)
+    levels = []
+    for stride in (8, 16, 32):
+        level = convolution(f"level_{stride}", second, (16, 117), stride // 4)
+        shape = constant(f"shape_{stride}", np.array([1, 3, 39, -1]))
+        nodes.append(helper.make_node("Reshape", [level, shape], [f"{level}_r"], f"{level}_r"))
+        nodes.append(
+            helper.make_node("Transpose", [f"{level}_r"], [f"{level}_t"], perm=[0, 1, 3, 2])
+        )
+        flat = constant(f"flat_{stride}", np.array([1, -1, 39]))
+        nodes.append(helper.make_node("Reshape", [f"{level}_t", flat], [f"{level}_f"]))
+        levels.append(f"{level}_f")
+    nodes.append(helper.make_node("Concat", levels, ["rows"], "rows", axis=1))
+    nodes.append(helper.make_node("Sigmoid", ["rows"], ["output0"], "output0_s"))
+    kind = TensorProto.FLOAT if dtype is np.float32 else TensorProto.FLOAT16
+    shapes = {"output0": [1, 252, 39], "output1": [1, 32, 16, 16]}
+    graph = helper.make_graph(
+        nodes,
+        "convolutions",
+        [helper.make_tensor_value_info("images", kind, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, {"names": "{0: 'Object', 1: 'Tote'}", "stride": "32"})
+    onnx.save(model, path)
+    return path

@@ -114,7 +114,7 @@ def choose_backend(
             return Choice(_open(engine, model, settings), tuple(refused))
         except BackendError as error:
             refused.append(f"{engine}: {error}")
-    # The last one works everywhere: if it refuses too, its reason is about the file or the settings.
+    # The last one works everywhere: where it refuses too, file or settings are at fault.
     return Choice(_open(last, model, settings), tuple(refused))
 
 

@@ -13,7 +13,10 @@ from importlib import metadata
 from armseg_ros.errors import ArmsegError
 from armseg_ros.threads import use_one_blas_thread
 
-VERBS = ("segment", "evaluate", "bag", "bench", "demo", "synth", "train", "export", "quality")
+VERBS = (
+    "segment", "evaluate", "bag", "bench", "demo", "synth",
+    "train", "export", "quantize", "quality",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
