@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who evaluates the shards: processes on this machine, or a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from armseg_ros.errors import BackendError, ConfigError
+from armseg_ros.evaluate.shards import ShardJob, ShardResult, run_shard
+
+TRIES = 3  # a shard whose worker dies this often takes workers down itself
+POLL_S = 0.5  # how long a request to stop may wait
+
+_stop_event: Any = None
+
+
+def run_in_processes(
+    jobs: Sequence[ShardJob], workers: int, stop: Callable[[], bool]
+) -> Iterator[ShardResult]:
+    """Evaluate shards in processes of this machine.
+
+    Args:
+        jobs: Shards.
+        workers: Most processes at a time, at least 1.
+        stop: Asked twice a second; True lets the workers finish the pictures at hand and end.
+
+    Yields:
+        Each shard's result as it comes; none for shards that ``stop`` kept from starting. A shard
+        whose worker died, killed for memory perhaps, is tried again by another, ``TRIES`` times in
+        all, and then has that as its error.
+    """
+    left = {job.source.name: job for job in jobs}
+    deaths = 0
+    while left and not stop():
+        before = len(left)
+        try:
+            for result in _one_pool(list(left.values()), workers, stop):
+                del left[result.name]
+                yield result
+            return
+        except BrokenProcessPool:
+            deaths = deaths + 1 if len(left) == before else 1
+            if deaths >= TRIES:
+                break
+    if not stop():
+        for name in left:
+            yield ShardResult(name, f"its worker process died {TRIES} times without a word")
+
+
+def _one_pool(
+    jobs: Sequence[ShardJob], workers: int, stop: Callable[[], bool]
+) -> Iterator[ShardResult]:
+    context = multiprocessing.get_context("spawn")  # engines with threads do not survive a fork
+    event = context.Event()
+    with ProcessPoolExecutor(workers, context, _prepare_worker, (event,)) as pool:
+        waiting: set[Future[ShardResult]] = {pool.submit(_work, job) for job in jobs}
+        while waiting:
+            done, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
+            if stop() and not event.is_set():
+                event.set()
+                waiting = {future for future in waiting if not future.cancel()}
+            for future in done:
+                if not future.cancelled():
+                    yield future.result()
+
+
+def _prepare_worker(event: Any) -> None:
+    """Leave Ctrl-C, which reaches the whole group, to the parent."""
+    global _stop_event
+    _stop_event = event
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(job: ShardJob) -> ShardResult:
+    return run_shard(job, _stop_event.is_set)
+
+
+def run_on_dask(
+    jobs: Sequence[ShardJob], address: str, stop: Callable[[], bool]
+) -> Iterator[ShardResult]:
+    """Evaluate shards on a Dask cluster whose workers see the same folders and have this package.
+
+    Args:
+        jobs: Shards, with paths that the workers can read and write.
+        address: Of the scheduler, such as ``tcp://10.0.0.5:8786``.
+        stop: Asked between results; True cancels what has not started.
+
+    Yields:
+        Each shard's result as it comes. Dask gives the shards of a worker that died to others.
+
+    Raises:
+        ConfigError: dask.distributed is not installed.
+        BackendError: No scheduler answers at the address.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"--dask needs {error.name}, which is not installed: pip install 'armseg_ros[dask]'"
+        ) from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise BackendError(f"no Dask scheduler answers at {address} ({error})") from error
+    with client:
+        futures = {
+            client.submit(run_shard, job, pure=False, retries=TRIES - 1): job for job in jobs
+        }
+        for future in as_completed(futures):
+            yield _dask_result(future, futures[future].source.name)
+            if stop():
+                client.cancel(list(futures))
+                return
+
+
+def _dask_result(future: Any, name: str) -> ShardResult:
+    try:
+        result: ShardResult = future.result()
+    except Exception as error:  # noqa: BLE001 - whatever a remote worker raised
+        return ShardResult(name, f"its Dask worker failed: {type(error).__name__}: {error}")
+    return result
