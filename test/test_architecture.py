@@ -20,6 +20,7 @@ ROOMS = {
     "openvino": ("backends",),
     "plotly": ("report",),
     "jinja2": ("report",),
+    "distributed": ("evaluate",),
     "sklearn": ("latent", "quality"),
     "ultralytics": (),
 }

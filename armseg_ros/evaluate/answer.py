@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +19,7 @@ from armseg_ros.data.model_classes import our_class_ids, with_classes
 from armseg_ros.errors import BackendError, ConfigError
 from armseg_ros.evaluate.operating import Operating, places_among
 from armseg_ros.evaluate.seed_compat import seed_detections
+from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.quality.evidence import gather
 from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.result import Quality
@@ -78,6 +81,25 @@ class Provenance:
     sha256: str
     thresholds: dict[str, float] | None
     flags: QualityModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What answers in this process.
+
+    Attributes:
+        model: ONNX file; None takes the shipped one.
+        backend: Inference engine, see ``open_backend``.
+        threads: CPU threads of it; 0 leaves the choice to it.
+        precision: Of its arithmetic, see ``open_backend``.
+        flags: Quality model; None takes the shipped one.
+    """
+
+    model: Path | None = None
+    backend: str = "auto"
+    threads: int = 0
+    precision: str = "auto"
+    flags: Path | None = None
 
 
 class Answerer(Protocol):
@@ -208,3 +230,28 @@ def check_class_ids(detections: Detections) -> None:
 def now() -> float:
     """The clock that stage times are taken with, seconds."""
     return time.perf_counter()
+
+
+@contextmanager
+def open_in_process(engine: EngineChoice, config: EvaluateConfig) -> Iterator[InProcess]:
+    """Load the engine for as long as the block lasts.
+
+    Raises:
+        BackendError: It does not work here, or does not load the model.
+        DataError: The model or the quality model cannot be read.
+    """
+    from armseg_ros.backends.base import open_backend
+    from armseg_ros.quality.shipped import open_flags
+
+    flags = open_flags(engine.flags)
+    backend = open_backend(engine.model, engine.backend, engine.threads, precision=engine.precision)
+    try:
+        yield InProcess(
+            backend,
+            config.segmenter(),
+            operating=config.operating(),
+            flags=flags,
+            seed_compat=config.seed_compat,
+        )
+    finally:
+        backend.close()

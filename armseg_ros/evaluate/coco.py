@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -125,15 +126,47 @@ class MaskAndBoxScorer:
     Attributes:
         mask: Of the masks.
         box: Of the boxes.
+        pictures: How many were added.
+        instances: Their ground truths, crowds included.
     """
 
     def __init__(self) -> None:
         self.mask, self.box = CocoScorer("segm"), CocoScorer("bbox")
+        self.pictures = self.instances = 0
 
     def add(self, truth: dict[str, Any], predictions: Sequence[dict[str, Any]]) -> None:
         """Match some pictures, see ``CocoScorer.add``."""
         self.mask.add(truth, predictions)
         self.box.add(truth, predictions)
+        self.pictures += len(truth["images"])
+        self.instances += len(truth["annotations"])
+
+    def save(self, path: Path) -> None:
+        """Write the matches as ``.npz``."""
+        arrays = {
+            f"{kind}_{class_id}_{column.name}": getattr(scorer.matches(class_id), column.name)
+            for kind, scorer in self._kinds()
+            for class_id in range(len(CLASS_NAMES))
+            for column in fields(ClassMatches)
+        }
+        np.savez_compressed(path, counts=[self.pictures, self.instances], **arrays)
+
+    def take(self, path: Path, numbers: dict[int, int]) -> None:
+        """Add what another scorer saved; ``numbers`` are the new numbers of its pictures."""
+        with np.load(path, allow_pickle=False) as stored:
+            for kind, scorer in self._kinds():
+                for class_id in range(len(CLASS_NAMES)):
+                    columns = {
+                        column.name: stored[f"{kind}_{class_id}_{column.name}"]
+                        for column in fields(ClassMatches)
+                    }
+                    scorer.take(class_id, ClassMatches(**columns).renumbered(numbers))
+            pictures, instances = stored["counts"].tolist()
+        self.pictures += pictures
+        self.instances += instances
+
+    def _kinds(self) -> tuple[tuple[str, CocoScorer], ...]:
+        return ("mask", self.mask), ("box", self.box)
 
     def figures(self) -> dict[str, dict[str, Figures]]:
         """Give figures by ``mask`` or ``box`` and then by class name (Object first) or ``mean``."""
@@ -142,5 +175,5 @@ class MaskAndBoxScorer:
                 **{name: scorer.figures(class_id) for class_id, name in enumerate(CLASS_NAMES)},
                 "mean": scorer.figures(),
             }
-            for kind, scorer in (("mask", self.mask), ("box", self.box))
+            for kind, scorer in self._kinds()
         }

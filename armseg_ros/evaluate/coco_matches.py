@@ -8,7 +8,7 @@ in any portions; only the curve over all of them is made at the end, by the form
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,12 @@ class ClassMatches:
             image_ids=self.image_ids[pictures],
             truths=self.truths[pictures],
         )
+
+    def renumbered(self, numbers: dict[int, int]) -> ClassMatches:
+        """Give the pictures other numbers, in the same order."""
+        images = np.array([numbers[i] for i in self.images.tolist()], np.int64)
+        image_ids = np.array([numbers[i] for i in self.image_ids.tolist()], np.int64)
+        return replace(self, images=images, image_ids=image_ids)
 
     def curves(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
         """Draw the precision-recall curves, as ``COCOeval.accumulate`` does.

@@ -54,18 +54,16 @@ class CocoDocuments:
 
     Attributes:
         scorer: Of the labelled pictures; complete once closed.
-        images: COCO records of the labelled pictures.
-        annotations: How many ground truths they have.
     """
 
     def __init__(self, folder: Path, has_truth: bool) -> None:
         """Create the files; ``has_truth`` says whether the source labels any picture."""
         self.scorer = MaskAndBoxScorer()
-        self.images: list[dict[str, Any]] = []
-        self.annotations = 0
+        self._images: list[dict[str, Any]] = []
+        self._annotations = 0
         self._folder, self._has_truth = folder, has_truth
         self._scored = JsonList(folder / "predictions.json")
-        self._truth = JsonList(folder / "ground_truth.json.part") if has_truth else None
+        self._truth = JsonList(folder / "annotations.json.part") if has_truth else None
         self._unlabelled: JsonList | None = None
         self._waiting = _Portion()
 
@@ -85,12 +83,12 @@ class CocoDocuments:
         if annotations is None or self._truth is None:
             self._unlabelled_list().extend(predictions)
             return
-        first = self.annotations + 1
+        first = self._annotations + 1
         numbered = [{"id": first + index, **record} for index, record in enumerate(annotations)]
         self._scored.extend(predictions)
         self._truth.extend(numbered)
-        self.images.append(image)
-        self.annotations += len(numbered)
+        self._images.append(image)
+        self._annotations += len(numbered)
         self._waiting.add(image, numbered, predictions)
         if len(self._waiting.images) >= PORTION:
             self._score()
@@ -103,21 +101,11 @@ class CocoDocuments:
             self._unlabelled.close()
         if self._truth is not None:
             self._truth.close()
-            self._write_truth(self._folder / "ground_truth.json.part")
+            write_ground_truth(self._folder, self._images, self._folder / "annotations.json.part")
 
     def _score(self) -> None:
         portion, self._waiting = self._waiting, _Portion()
         self.scorer.add(portion.truth(), portion.predictions)
-
-    def _write_truth(self, annotations: Path) -> None:
-        """Put the COCO document together around the list of annotations."""
-        part = self._folder / "ground_truth.json.tmp"
-        with part.open("w", encoding="utf-8") as file, annotations.open(encoding="utf-8") as list_:
-            file.write(f'{{"images": {json.dumps(self.images)}, "annotations": ')
-            shutil.copyfileobj(list_, file)
-            file.write(f', "categories": {json.dumps(categories())}}}\n')
-        part.replace(self._folder / "ground_truth.json")
-        annotations.unlink()
 
     def _unlabelled_list(self) -> JsonList:
         if not self._has_truth:
@@ -125,6 +113,17 @@ class CocoDocuments:
         if self._unlabelled is None:
             self._unlabelled = JsonList(self._folder / "predictions_unlabelled.json")
         return self._unlabelled
+
+
+def write_ground_truth(folder: Path, images: list[dict[str, Any]], annotations: Path) -> None:
+    """Put ``ground_truth.json`` together around a file with the annotations, which goes."""
+    part = folder / "ground_truth.json.part"
+    with part.open("w", encoding="utf-8") as file, annotations.open(encoding="utf-8") as records:
+        file.write(f'{{"images": {json.dumps(images)}, "annotations": ')
+        shutil.copyfileobj(records, file)
+        file.write(f', "categories": {json.dumps(categories())}}}\n')
+    part.replace(folder / "ground_truth.json")
+    annotations.unlink()
 
 
 def categories() -> list[dict[str, Any]]:

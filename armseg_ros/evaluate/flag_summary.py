@@ -12,10 +12,12 @@ from armseg_ros.evaluate.answer import Provenance
 from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.quality.check import check
 from armseg_ros.quality.features import compute_features
+from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.result import Verdict
 from armseg_ros.quality.table import (
     TABLE_NAME,
     PictureRows,
+    QualityTable,
     build_table,
     label_picture,
     save_table,
@@ -48,6 +50,22 @@ class FlagTally:
             labels = label_picture(evidence, features, result.operating.detections, result.truth)
             self._rows.append(PictureRows(result.sample_id, scene, 0, features, *labels))
 
+    def state(self) -> dict[str, Any]:
+        """Give what was counted as plain values, for ``take``."""
+        thresholds = list(self._thresholds) if self._thresholds else None
+        return {
+            "verdicts": dict(self._verdicts),
+            "reasons": dict(self._reasons),
+            "thresholds": thresholds,
+        }
+
+    def take(self, state: dict[str, Any]) -> None:
+        """Add what another tally counted at the same thresholds."""
+        self._verdicts.update(state["verdicts"])
+        self._reasons.update(state["reasons"])
+        if state["thresholds"]:
+            self._thresholds = tuple(state["thresholds"])
+
     def summary(
         self, provenance: Provenance, origin: dict[str, Any], folder: Path
     ) -> dict[str, Any]:
@@ -62,27 +80,38 @@ class FlagTally:
             Pictures by verdict and by reason, the thresholds behind them, and the sheet of the
             flags, or why there is none.
         """
-        over, under = self._thresholds or (None, None)
         sheet, reason = self._sheet(provenance, origin, folder)
+        return self.counted() | {"sheet": sheet, "no_sheet": reason}
+
+    def counted(self) -> dict[str, Any]:
+        """Give pictures by verdict and by reason, and the thresholds behind them."""
+        over, under = self._thresholds or (None, None)
         return {
             "over_threshold": over,
             "under_threshold": under,
             "verdicts": {v.name.lower(): self._verdicts[v.name.lower()] for v in Verdict},
             "reasons": dict(sorted(self._reasons.items())),
-            "sheet": sheet,
-            "no_sheet": reason,
         }
 
     def _sheet(
         self, provenance: Provenance, origin: dict[str, Any], folder: Path
     ) -> tuple[dict[str, Any] | None, str]:
-        if not self._rows:
-            return None, "no labelled picture was answered in this process"
-        table = build_table(self._rows, provenance.sha256, origin)
-        save_table(table, folder / TABLE_NAME)
-        if provenance.flags is None:
-            return None, "nobody judged the pictures"
-        try:
-            return check(provenance.flags, table), ""
-        except DataError as error:
-            return None, str(error)
+        table = None
+        if self._rows:
+            table = build_table(self._rows, provenance.sha256, origin)
+            save_table(table, folder / TABLE_NAME)
+        return make_sheet(table, provenance.flags)
+
+
+def make_sheet(
+    table: QualityTable | None, flags: QualityModel | None
+) -> tuple[dict[str, Any] | None, str]:
+    """Check flags on the pictures of a run; None and the reason where that cannot be."""
+    if table is None:
+        return None, "no labelled picture was answered in this process"
+    if flags is None:
+        return None, "nobody judged the pictures"
+    try:
+        return check(flags, table), ""
+    except DataError as error:
+        return None, str(error)

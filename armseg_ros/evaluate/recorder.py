@@ -22,6 +22,7 @@ from armseg_ros.evaluate.documents import CocoDocuments
 from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.evaluate.judged import judge
 from armseg_ros.evaluate.matching import match
+from armseg_ros.evaluate.merge import MATCHES, TALLY
 from armseg_ros.evaluate.operating import operating_above
 from armseg_ros.evaluate.overlays import OverlayFolder
 from armseg_ros.evaluate.settings import EvaluateConfig
@@ -41,8 +42,16 @@ class Recorder:
         network_error: What the network said when it failed last, else empty.
     """
 
-    def __init__(self, source: Source, config: EvaluateConfig, folder: Path) -> None:
+    def __init__(
+        self, source: Source, config: EvaluateConfig, folder: Path, mergeable: bool = False
+    ) -> None:
         """Create the run folder.
+
+        Args:
+            source: What is evaluated.
+            config: Settings.
+            folder: Where to write.
+            mergeable: Also leave what ``merge`` needs to put runs together.
 
         Raises:
             DataError: It exists and is not empty, or cannot be made.
@@ -51,6 +60,7 @@ class Recorder:
         self.limited = config.limit > 0
         self.network_error = ""
         self._source, self._config, self._folder = source, config, folder
+        self._mergeable = mergeable
         self._started, self._start = datetime.now(timezone.utc), now()
         self._hash = hashlib.sha256()
         self._tally = summaries.Tally(config.operating_threshold, config.group_by)
@@ -97,6 +107,10 @@ class Recorder:
         self._samples.close()
         self._instances.close()
         self._write_config(provenance)
+        if self._mergeable:
+            self._documents.scorer.save(self._folder / MATCHES)
+            text = json.dumps(self._tally.state())
+            (self._folder / TALLY).write_text(text, encoding="utf-8")
         summary = self._summary(provenance, complete)
         text = json.dumps(summary, indent=2, allow_nan=False)
         (self._folder / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -178,7 +192,7 @@ class Recorder:
                 **self._tally.status,
                 "unanswered": self._tally.unanswered,
             },
-            "accuracy": summaries.accuracy(self._documents, self._tally),
+            "accuracy": summaries.accuracy(self._documents.scorer, self._tally),
             "splits": self._tally.splits.summary(),
             "flags": self._flags(provenance),
             "versions": summaries.versions(),

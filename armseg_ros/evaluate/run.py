@@ -28,6 +28,7 @@ def evaluate(
     *,
     stop: Callable[[], bool] = lambda: False,
     observe: Observer | None = None,
+    mergeable: bool = False,
 ) -> dict[str, Any]:
     """Evaluate and write the run folder.
 
@@ -40,6 +41,7 @@ def evaluate(
         config: Settings.
         folder: Run folder; made if needed, and refused unless empty.
         stop: Asked between pictures; True ends the run early, with what there is.
+        mergeable: Also leave what ``merge`` needs to put runs together.
         observe: Called with every answered frame, such as to show it.
 
     Returns:
@@ -53,7 +55,7 @@ def evaluate(
     if len(source) == 0:
         raise DataError(f"{source.path} lists no pictures, so there is nothing to evaluate")
     try:
-        recorder = Recorder(source, config, folder)
+        recorder = Recorder(source, config, folder, mergeable)
         complete = False
         try:
             complete = _answer_all(source, answerer, recorder, stop, observe)

@@ -14,6 +14,7 @@ from armseg_ros.errors import BackendError, ConfigError
 from armseg_ros.evaluate.shards import ShardJob, ShardResult, run_shard
 
 TRIES = 3  # a shard whose worker dies this often takes workers down itself
+CONNECT_S = 10.0  # how long a scheduler may take to answer
 POLL_S = 0.5  # how long a request to stop may wait
 
 _stop_event: Any = None
@@ -98,20 +99,21 @@ def run_on_dask(
         BackendError: No scheduler answers at the address.
     """
     try:
-        from distributed import Client, as_completed
+        import distributed
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"--dask needs {error.name}, which is not installed: pip install 'armseg_ros[dask]'"
         ) from error
     try:
-        client = Client(address, timeout=10)
+        client: Any = distributed.Client(address, timeout=CONNECT_S)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise BackendError(f"no Dask scheduler answers at {address} ({error})") from error
     with client:
         futures = {
             client.submit(run_shard, job, pure=False, retries=TRIES - 1): job for job in jobs
         }
-        for future in as_completed(futures):
+        finished: Any = distributed.as_completed(futures)  # type: ignore[no-untyped-call]
+        for future in finished:
             yield _dask_result(future, futures[future].source.name)
             if stop():
                 client.cancel(list(futures))

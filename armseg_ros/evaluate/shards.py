@@ -12,6 +12,7 @@ from typing import Any
 
 from armseg_ros.data.joined import NamedSource
 from armseg_ros.errors import ArmsegError, DataError
+from armseg_ros.evaluate.answer import EngineChoice, open_in_process
 from armseg_ros.evaluate.settings import EvaluateConfig
 
 SHARDS = "shards"
@@ -26,10 +27,8 @@ class ShardJob:
         source: What to evaluate.
         run: Folder of the whole run; the shard's own is ``run/shards/NAME``.
         config: Settings.
-        model: ONNX file.
-        model_sha256: Its hash; an answer of another model is no answer.
-        backend: Inference engine.
-        threads: CPU threads of the engine; 0 leaves the choice to it.
+        engine: Who answers.
+        model_sha256: Hash of its model; an answer of another one is no answer.
         split: Where a source holds several.
         image_topic: Where a bag holds several cameras.
     """
@@ -37,10 +36,8 @@ class ShardJob:
     source: NamedSource
     run: Path
     config: EvaluateConfig
-    model: Path
+    engine: EngineChoice
     model_sha256: str
-    backend: str = "auto"
-    threads: int = 0
     split: str | None = None
     image_topic: str | None = None
 
@@ -56,7 +53,9 @@ class ShardJob:
             "content": _state_of(self.source.path),
             "config": asdict(self.config),
             "model_sha256": self.model_sha256,
-            "backend": self.backend,
+            "backend": self.engine.backend,
+            "precision": self.engine.precision,
+            "flags": str(self.engine.flags or ""),
             "split": self.split,
             "image_topic": self.image_topic,
         }
@@ -113,23 +112,18 @@ def run_shard(job: ShardJob, stop: Callable[[], bool] = lambda: False) -> ShardR
 
 
 def _evaluate(job: ShardJob, folder: Path, stop: Callable[[], bool]) -> bool:
-    from armseg_ros.backends.base import open_backend
     from armseg_ros.data.source import open_source
-    from armseg_ros.evaluate.answer import InProcess
     from armseg_ros.evaluate.run import evaluate
 
     source = open_source(job.source.path, job.split, job.image_topic)
-    backend = open_backend(job.model, job.backend, job.threads)
-    try:
-        if backend.model.sha256 != job.model_sha256:
+    with open_in_process(job.engine, job.config) as answerer:
+        found = answerer.provenance().sha256
+        if found != job.model_sha256:
             raise DataError(
-                f"{job.model}: expected SHA-256 {job.model_sha256[:12]}, found "
-                f"{backend.model.sha256[:12]}; give every worker the same model file"
+                f"{job.engine.model or 'the shipped model'}: expected SHA-256 "
+                f"{job.model_sha256[:12]}, found {found[:12]}; give every worker the same model"
             )
-        answerer = InProcess(backend, job.config.segmenter())
-        summary = evaluate(source, answerer, job.config, folder, stop=stop)
-    finally:
-        backend.close()
+        summary = evaluate(source, answerer, job.config, folder, stop=stop, mergeable=True)
     return bool(summary["complete"])
 
 

@@ -38,6 +38,16 @@ class SliceIndex:
         objects = int(np.count_nonzero((result.truth.class_ids == OBJECT) & ~result.truth.crowd))
         self._members[OBJECT_COUNT][_bin(objects)].append(result.image_id)
 
+    def state(self) -> dict[str, dict[str, list[int]]]:
+        """Give what was collected as plain values, for ``take``."""
+        return {name: dict(values) for name, values in self._members.items()}
+
+    def take(self, state: dict[str, dict[str, list[int]]], numbers: dict[int, int]) -> None:
+        """Add what another index collected; ``numbers`` are the new numbers of its pictures."""
+        for name, values in state.items():
+            for value, image_ids in values.items():
+                self._members[name][value] += [numbers[i] for i in image_ids]
+
     def figures(self, scorer: CocoScorer) -> dict[str, dict[str, Any]]:
         """Give Object mask figures by attribute and value; one value alone is no slice."""
         return {

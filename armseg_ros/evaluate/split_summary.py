@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,30 @@ class SplitTally:
         self._seed.append(judged.seed)
         if judged.seed_compat is not None:
             self._seed_compat.append(judged.seed_compat)
+
+    def state(self) -> dict[str, Any]:
+        """Give what was collected as plain values, for ``take``."""
+        return {
+            "scenes": self._scenes,
+            "slices": self._slices,
+            "counts": [
+                [tolerance, rule, [list(astuple(counts)) for counts in pictures]]
+                for (tolerance, rule), pictures in self._counts.items()
+            ],
+            "information": self._information,
+            "seed": self._seed,
+            "seed_compat": self._seed_compat,
+        }
+
+    def take(self, state: dict[str, Any], scene_prefix: str = "") -> None:
+        """Add what another tally collected; the prefix tells its scenes from those of others."""
+        self._scenes += [scene_prefix + scene for scene in state["scenes"]]
+        self._slices += state["slices"]
+        for tolerance, rule, pictures in state["counts"]:
+            self._counts[tolerance, rule] += [SplitCounts(*counts) for counts in pictures]
+        self._information += [(split, merge) for split, merge in state["information"]]
+        self._seed += state["seed"]
+        self._seed_compat += state["seed_compat"]
 
     def summary(self) -> dict[str, Any] | None:
         """Sum up; None where no picture was judged."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from armseg_ros.data.source import Source
 from armseg_ros.evaluate.answer import Provenance
+from armseg_ros.evaluate.coco import MaskAndBoxScorer
 from armseg_ros.evaluate.counts import Counts, count_matches
-from armseg_ros.evaluate.documents import CocoDocuments
 from armseg_ros.evaluate.flag_summary import FlagTally
 from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.evaluate.settings import EvaluateConfig
@@ -68,18 +68,49 @@ class Tally:
             if result.judged is not None:
                 self.splits.add(result.judged, scene, result.attributes)
 
+    def state(self) -> dict[str, Any]:
+        """Give everything as plain values, for ``take``."""
+        return {
+            "status": self.status,
+            "unanswered": self.unanswered,
+            "counts": {name: asdict(counts) for name, counts in self.counts.items()},
+            "latencies": self.latencies,
+            "slices": self.slices.state(),
+            "splits": self.splits.state(),
+            "flags": self.flags.state(),
+        }
 
-def accuracy(documents: CocoDocuments, tally: Tally) -> dict[str, Any] | None:
+    def take(self, state: dict[str, Any], prefix: str, numbers: dict[int, int]) -> None:
+        """Add what another run counted with the same settings.
+
+        Args:
+            state: Its ``state``.
+            prefix: What stands before its sample ids from now on.
+            numbers: New numbers of its pictures by the old ones.
+        """
+        for status, count in state["status"].items():
+            self.status[status] += count
+        for record in state["unanswered"]:
+            self.unanswered.append({**record, "sample_id": prefix + record["sample_id"]})
+        for name, counts in state["counts"].items():
+            self.counts[name] += Counts(**counts)
+        for stage, values in state["latencies"].items():
+            self.latencies[stage] += values
+        self.slices.take(state["slices"], numbers)
+        self.splits.take(state["splits"], "" if self.group_by else prefix)
+        self.flags.take(state["flags"])
+
+
+def accuracy(scorer: MaskAndBoxScorer, tally: Tally) -> dict[str, Any] | None:
     """Score a run; None where no picture is labelled, never 0."""
-    if not documents.images:
+    if not scorer.pictures:
         return None
-    figures, scorer = documents.scorer.figures(), documents.scorer.mask
     return {
-        "pictures": len(documents.images),
-        "instances": documents.annotations,
+        "pictures": scorer.pictures,
+        "instances": scorer.instances,
         **{
             kind: {name: asdict(values) for name, values in by_class.items()}
-            for kind, by_class in figures.items()
+            for kind, by_class in scorer.figures().items()
         },
         "at_threshold": {
             "score_threshold": tally.operating_threshold,
@@ -89,7 +120,7 @@ def accuracy(documents: CocoDocuments, tally: Tally) -> dict[str, Any] | None:
                 for name, counts in tally.counts.items()
             },
         },
-        "object_mask_by": tally.slices.figures(scorer),
+        "object_mask_by": tally.slices.figures(scorer.mask),
     }
 
 
