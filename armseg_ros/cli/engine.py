@@ -1,34 +1,120 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of every verb that runs a network, and what they open."""
+"""Build TensorRT engines before the robot starts, and look into them."""
 
 from __future__ import annotations
 
 import argparse
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from armseg_ros.errors import BackendError
+
 if TYPE_CHECKING:
-    from armseg_ros.backends.base import Backend
+    from armseg_ros.backends.tensorrt.engine import BuildSettings, Listener
+
+HELP = "build and inspect TensorRT engines"
+PROGRESS_STEPS = 1000
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare model, engine, precision and threads."""
-    parser.add_argument("--model", type=Path, help="ONNX file (default: the shipped one)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``armseg engine``."""
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_build(verbs)
+    inspect = verbs.add_parser("inspect", help="say what an engine was built for, and if it fits")
+    inspect.add_argument("engine", type=Path, help="engine file")
+
+
+def _add_build(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    build = verbs.add_parser("build", help="build the engine of a model on this GPU")
+    _add_settings(build)
+    build.add_argument("--level", type=int, default=3, help="0 builds quickest, 5 runs quickest")
+    build.add_argument(
+        "--workspace", type=int, default=0, metavar="MIB", help="scratch memory; 0: by what is free"
+    )
+    build.add_argument("--force", action="store_true", help="build it even where one fits")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    from armseg_ros.models import default_model_path
+
     parser.add_argument(
-        "--backend",
-        default="auto",
-        help="tensorrt, openvino or onnxruntime; auto takes the fastest that works here",
+        "model", type=Path, nargs="?", default=default_model_path(), help="ONNX file"
     )
     parser.add_argument(
         "--precision",
+        choices=("auto", "fp16", "fp32", "int8"),
         default="auto",
-        help="fp32, fp16, bf16 or int8; auto takes the engine's fastest that keeps the accuracy",
+        help="int8 wants a quantised model; auto is int8 for one, else fp16",
     )
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 = engine's choice")
+    parser.add_argument("--size", type=int, default=640, help="input side of models that leave it")
+    parser.add_argument(
+        "--folder", type=Path, help="of engines; else $ARMSEG_ENGINES or the user's cache"
+    )
 
 
-def open_engine(args: argparse.Namespace) -> Backend:
-    """Load what the options name."""
-    from armseg_ros.backends.base import open_backend
+def run(args: argparse.Namespace) -> int:
+    """Do what is asked; return 0."""
+    actions = {"build": _build, "inspect": _inspect}
+    return actions[args.action](args)
 
-    return open_backend(args.model, args.backend, args.threads, precision=args.precision)
+
+def _build(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from armseg_ros.backends.tensorrt.engine import engine_path, ensure_engine
+    from armseg_ros.backends.tensorrt.environment import look
+
+    settings = replace(_settings(args), optimization_level=args.level, workspace_mib=args.workspace)
+    _require_model(args.model)
+    environment = look()
+    environment.require()
+    path = engine_path(args.model, settings)
+    if args.force:
+        path.unlink(missing_ok=True)
+    with tqdm(total=PROGRESS_STEPS, unit="", bar_format="{l_bar}{bar}| {elapsed}") as bar:
+        listener = _listener(bar)
+        try:
+            ensure_engine(args.model, environment, settings, listener)
+        except KeyboardInterrupt:
+            listener.stop.set()
+            raise
+    print(path)
+    return 0
+
+
+def _listener(bar: object) -> Listener:
+    from tqdm import tqdm
+
+    from armseg_ros.backends.tensorrt.engine import Listener
+
+    assert isinstance(bar, tqdm)
+
+    def progress(fraction: float) -> None:
+        bar.update(round(fraction * PROGRESS_STEPS) - bar.n)
+
+    return Listener(say=bar.write, progress=progress, stop=threading.Event())
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from armseg_ros.backends.tensorrt.engine_file import read_engine
+    from armseg_ros.backends.tensorrt.environment import look
+    from armseg_ros.backends.tensorrt.inspection import describe
+
+    engine = read_engine(args.engine)
+    print(f"file                {args.engine}")
+    for name, value in describe(engine, look()):
+        print(f"{name:20}{value}")
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> BuildSettings:
+    from armseg_ros.backends.tensorrt.engine import BuildSettings
+
+    return BuildSettings(precision=args.precision, folder=args.folder, network_size=args.size)
+
+
+def _require_model(model: Path) -> None:
+    if not model.is_file():
+        raise BackendError(f"{model}: no such model file; give the path of an ONNX file")

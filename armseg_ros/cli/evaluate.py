@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from armseg_ros.cli.engine import add_engine_arguments
+from armseg_ros.cli.engine_arguments import add_engine_arguments
 from armseg_ros.config import require_range
 from armseg_ros.errors import ConfigError
 

@@ -15,7 +15,7 @@ from armseg_ros.threads import use_one_blas_thread
 
 VERBS = (
     "segment", "evaluate", "bag", "bench", "demo", "synth",
-    "train", "export", "quantize", "quality",
+    "train", "export", "quantize", "quality", "engine",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from armseg_ros.cli.engine import add_engine_arguments, open_engine
+from armseg_ros.cli.engine_arguments import add_engine_arguments, open_engine
 from armseg_ros.errors import DataError
 
 if TYPE_CHECKING:

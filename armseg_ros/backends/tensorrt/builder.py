@@ -123,7 +123,7 @@ def _check_network(network: Any, network_hw: tuple[int, int]) -> None:
 def _make_monitor(api: Any, report: Callable[[float], None], cancelled: Callable[[], bool]) -> Any:
     progress = BuildProgress()
 
-    class Monitor(api.IProgressMonitor):  # type: ignore[misc,name-defined]
+    class Monitor(api.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             api.IProgressMonitor.__init__(self)
 

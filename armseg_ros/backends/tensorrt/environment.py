@@ -107,17 +107,14 @@ def look(timeout_s: float = PROBE_TIMEOUT_S) -> Environment:
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=timeout_s,
             check=False,
         )
         output, ending = answer.stdout, _ending(answer.returncode)
     except subprocess.TimeoutExpired as expired:
-        text = expired.stdout or b""
-        output = text if isinstance(text, str) else text.decode(errors="replace")
+        output = expired.stdout or b""
         ending = f"did not answer within {timeout_s:g} s"
-    return _read(output, ending)
+    return _read(output.decode(errors="replace"), ending)
 
 
 def child_environment() -> dict[str, str]:

@@ -42,7 +42,7 @@ def make_logger(api: Any, messages: LastMessages) -> Any:
         api.ILogger.Severity.WARNING,
     )
 
-    class Logger(api.ILogger):  # type: ignore[misc,name-defined]
+    class Logger(api.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             api.ILogger.__init__(self)
 

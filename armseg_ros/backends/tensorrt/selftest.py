@@ -147,4 +147,5 @@ def require_agreement(reference: Mapping[str, Any], raw: RawOutput) -> Deviation
 
 def _sample(prototypes: Float32Array) -> Float32Array:
     flat = prototypes.ravel()
-    return flat[np.linspace(0, len(flat) - 1, min(PROTOTYPE_SAMPLES, len(flat))).astype(int)]
+    places = np.linspace(0, len(flat) - 1, min(PROTOTYPE_SAMPLES, len(flat))).astype(np.intp)
+    return np.asarray(flat[places], np.float32)

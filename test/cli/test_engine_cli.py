@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``armseg engine`` where there is no GPU: what can be told is told, the rest refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from armseg_ros.backends.tensorrt.engine_file import EngineFile, write_engine
+from armseg_ros.backends.tensorrt.engine_key import EngineKey
+from armseg_ros.backends.tensorrt.environment import look
+from armseg_ros.cli.main import main
+
+
+def test_inspect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = EngineKey("ab" * 32, "10.3.0", "Orin", "8.7", 8, 12060, "fp16", (448, 544), 3)
+    path = tmp_path / "m.engine"
+    write_engine(path, EngineFile(b"ftrt....", key=key, class_names=("Object", "Tote")))
+    assert main(["engine", "inspect", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "Orin (sm_87, 8 multiprocessors)" in out
+    assert "on this machine" in out
+    path.write_bytes(b"\x08\x09\x12\x07pytorch")
+    assert main(["engine", "inspect", str(path)]) == 2
+    assert "is an ONNX model, not an engine" in capsys.readouterr().err
+
+
+def test_build_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engine", "build", str(tmp_path / "none.onnx")]) == 2
+    assert "no such model file" in capsys.readouterr().err
+    if look().driver is not None:
+        pytest.skip("there is a driver here")
+    assert main(["engine", "build", "--folder", str(tmp_path)]) == 2
+    assert "TensorRT cannot run here" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
