@@ -42,7 +42,7 @@ class Ranking:
     ignored: npt.NDArray[np.bool_]
     truths: IntArray
 
-    def average_precision(self, weights: npt.NDArray[np.integer] | None = None) -> FloatArray:
+    def average_precision(self, weights: IntArray | None = None) -> FloatArray:
         """Average precision at each of the ten IoU thresholds.
 
         Args:
@@ -62,6 +62,11 @@ class Ranking:
             _area(*self._curve(level, weight, everything), truths)
             for level in range(len(IOU_LEVELS))
         ])  # fmt: skip
+
+    def recall(self) -> FloatArray:
+        """Largest recall at each of the ten IoU thresholds: (10,), 0..1; NaN without truth."""
+        truths = int(self.truths.sum())
+        return self.found.sum(axis=0) / truths if truths else np.full(len(IOU_LEVELS), np.nan)
 
     def curve(self, level: int) -> tuple[FloatArray, FloatArray, npt.NDArray[np.float32]]:
         """Recall, precision and score after each true positive at ``IOU_LEVELS[level]``."""

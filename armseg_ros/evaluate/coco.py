@@ -93,11 +93,11 @@ class CocoScorer:
 
 def figures_of(classes: Sequence[ClassMatches]) -> Figures:
     """Average over classes; those without ground truth say nothing."""
-    curves = [found for matches in classes if (found := matches.curves()) is not None]
-    if not curves:
+    rankings = [matches.ranking() for matches in classes if matches.truths.any()]
+    if not rankings:
         return Figures(None, None, None, None)
-    precision = np.stack([curve[0] for curve in curves])
-    recall = np.stack([curve[1] for curve in curves])
+    precision = np.stack([ranking.average_precision() for ranking in rankings])
+    recall = np.stack([ranking.recall() for ranking in rankings])
     return Figures(
         ap=float(precision.mean()),
         ap50=float(precision[:, _IOU_50].mean()),

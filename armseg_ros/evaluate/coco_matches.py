@@ -2,7 +2,7 @@
 """What pycocotools says of single pictures, kept so small that any number of them fits in memory.
 
 Whether a prediction met a ground truth is decided within its picture, so pictures can be matched
-in any portions; only the curve over all of them is made at the end, by the formula of pycocotools.
+in any portions; only the curve over all of them is made at the end.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-RECALL_STEPS = np.linspace(0.0, 1.0, 101)
-"""Recalls at which precision is read, as COCO has them."""
-THRESHOLD_COUNT = 10
-"""IoU 0.50, 0.55, ... 0.95: one bit each."""
-_BITS = (1 << np.arange(THRESHOLD_COUNT)).astype(np.uint16)
+from armseg_ros.evaluate.average_precision import Ranking
+from armseg_ros.evaluate.levels import IOU_LEVELS, bit_table
+
+_BITS = (1 << np.arange(len(IOU_LEVELS))).astype(np.uint16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +27,8 @@ class ClassMatches:
     Attributes:
         scores: (D,) float64, 0..1; within a picture descending.
         images: (D,) int64 number of the picture of each.
-        matched: (D,) uint16, bit t set where it met a ground truth at IoU threshold t.
-        ignored: (D,) uint16, bit t set where it counts neither as right nor as wrong.
+        matched: (D,) uint16, bit n set where it met a ground truth at ``IOU_LEVELS[n]``.
+        ignored: (D,) uint16, bit n set where it counts neither as right nor as wrong.
         image_ids: (I,) int64 numbers of all pictures, rising.
         truths: (I,) int64 ground truths of each that count.
     """
@@ -59,34 +58,16 @@ class ClassMatches:
         image_ids = np.array([numbers[i] for i in self.image_ids.tolist()], np.int64)
         return replace(self, images=images, image_ids=image_ids)
 
-    def curves(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-        """Draw the precision-recall curves, as ``COCOeval.accumulate`` does.
-
-        Returns:
-            (10, 101) interpolated precision at ``RECALL_STEPS`` and (10,) largest recall, both by
-            IoU threshold; None without ground truth that counts.
-        """
-        total = int(self.truths.sum())
-        if total == 0:
-            return None
+    def ranking(self) -> Ranking:
+        """Order the predictions of all pictures by score; ties by picture, as pycocotools does."""
         order = np.argsort(-self.scores, kind="mergesort")
-        matched, ignored = self.matched[order], self.ignored[order]
-        precision = np.zeros((THRESHOLD_COUNT, len(RECALL_STEPS)))
-        recall = np.zeros(THRESHOLD_COUNT)
-        for t, bit in enumerate(_BITS):
-            met = (matched & bit) > 0
-            counts = (ignored & bit) == 0
-            right, wrong = np.cumsum(met & counts), np.cumsum(~met & counts)
-            if not len(right):
-                continue
-            share = right / (wrong + right + np.spacing(1))
-            share = np.maximum.accumulate(share[::-1])[::-1]
-            reached = right / total
-            recall[t] = reached[-1]
-            place = np.searchsorted(reached, RECALL_STEPS, side="left")
-            inside = place < len(share)
-            precision[t, inside] = share[place[inside]]
-        return precision, recall
+        return Ranking(
+            scores=self.scores[order].astype(np.float32),
+            pictures=np.searchsorted(self.image_ids, self.images[order]),
+            found=bit_table(self.matched[order]),
+            ignored=bit_table(self.ignored[order]),
+            truths=self.truths,
+        )
 
 
 def from_evaluated(
@@ -97,11 +78,13 @@ def from_evaluated(
     per_picture = {record["image_id"]: ~np.asarray(record["gtIgnore"], bool) for record in found}
     counts = [int(per_picture[i].sum()) if i in per_picture else 0 for i in image_ids]
     sizes = [len(record["dtScores"]) for record in found]
+    ignored = _pack([np.asarray(record["dtIgnore"]) > 0 for record in found])
+    matched = _pack([np.asarray(record["dtMatches"]) > 0 for record in found])
     return ClassMatches(
         scores=np.concatenate([[], *(record["dtScores"] for record in found)]),
         images=np.repeat(np.array([r["image_id"] for r in found], np.int64), sizes),
-        matched=_pack([np.asarray(record["dtMatches"]) > 0 for record in found]),
-        ignored=_pack([np.asarray(record["dtIgnore"]) > 0 for record in found]),
+        matched=matched & ~ignored,  # a match with a crowd is none
+        ignored=ignored,
         image_ids=np.array(image_ids, np.int64),
         truths=np.array(counts, np.int64),
     )
@@ -109,7 +92,7 @@ def from_evaluated(
 
 def _pack(parts: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.uint16]:
     """Turn (10, d) tables into one bit mask a column."""
-    columns = [part.reshape(THRESHOLD_COUNT, -1).T @ _BITS for part in parts]
+    columns = [part.reshape(len(IOU_LEVELS), -1).T @ _BITS for part in parts]
     return np.concatenate([np.zeros(0, np.uint16), *columns]).astype(np.uint16)
 
 

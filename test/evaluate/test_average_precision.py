@@ -58,7 +58,9 @@ def test_parts_of_the_pictures_and_weights_agree(run: Path) -> None:
     truth = json.loads((run / "ground_truth.json").read_text())
     predictions = json.loads((run / "predictions.json").read_text())
     ids = [image["id"] for image in truth["images"]]
-    expected = CocoScorer(truth, predictions, "segm").figures_on(ids[3:9], OBJECT).ap
+    scorer = CocoScorer("segm")
+    scorer.add(truth, predictions)
+    expected = scorer.figures_on(ids[3:9], OBJECT).ap
     assert ranking(run, OBJECT, ids[3:9]).average_precision().mean() == pytest.approx(expected)
     weights = np.zeros(12, int)
     weights[3:9] = 1
