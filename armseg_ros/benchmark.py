@@ -7,7 +7,7 @@ import array
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -118,10 +118,24 @@ def measure_stages(scene: Scene, repeats: int) -> tuple[list[StageCost], Detecti
     return costs, detections
 
 
-def measure_network(backend: Backend, repeats: int) -> StageCost:
-    """Measure the forward pass on an empty picture."""
-    tensor = np.zeros((1, 3, *backend.model.network_hw), np.float32)
-    return measure(f"network ({backend.name})", lambda: backend.infer(tensor), repeats)
+def measure_networks(backends: Sequence[Backend], repeats: int) -> list[StageCost]:
+    """Measure forward passes on an empty picture, in turn, so that what else runs hits all alike.
+
+    Returns:
+        One cost for each backend.
+    """
+    tensors = [np.zeros((1, 3, *b.model.network_hw), np.float32) for b in backends]
+    times: list[list[float]] = [[] for _ in backends]
+    for repeat in range(repeats + 1):
+        for backend, tensor, taken in zip(backends, tensors, times, strict=True):
+            start = time.process_time()
+            backend.infer(tensor)
+            if repeat:  # the first one warms up
+                taken.append((time.process_time() - start) * 1e3)
+    return [
+        StageCost(f"network ({backend.name})", statistics.median(taken), min(taken))
+        for backend, taken in zip(backends, times, strict=True)
+    ]
 
 
 def measure_full_frame(scene: Scene, detections: Detections, repeats: int) -> StageCost:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from armseg_ros.backends.model_info import ModelInfo
+from armseg_ros.backends.processor import computes_int8_fast
 from armseg_ros.config import require_range
 from armseg_ros.errors import BackendError
-from armseg_ros.models import default_model_path
+from armseg_ros.models import default_model_path, int8_model_path
 from armseg_ros.types import Float32Array, RawOutput
 
 BACKENDS = ("auto", "tensorrt", "openvino", "onnxruntime")  # the fastest first
@@ -90,7 +91,8 @@ def choose_backend(
     """Load a model into the engine that is named, or into the best that works here.
 
     Args:
-        model: An ONNX file; None takes the shipped one.
+        model: An ONNX file; None takes the shipped one, and its int8 version where a CPU engine
+            is faster with it.
         backend: ``tensorrt``, ``openvino``, ``onnxruntime``, or ``auto`` for the first of them
             that works.
         settings: None takes the defaults.
@@ -146,7 +148,7 @@ def open_backend(
 
 
 def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:
-    path = model or default_model_path()
+    path = model or _shipped_model(engine, settings.precision)
     if engine == "tensorrt":
         from armseg_ros.backends.tensorrt import open_tensorrt
 
@@ -158,3 +160,11 @@ def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:
     from armseg_ros.backends.onnx import OnnxBackend
 
     return OnnxBackend(path, settings)
+
+
+def _shipped_model(engine: str, precision: str) -> Path:
+    """Choose among the files of the shipped weights; the int8 one is quantised for CPUs."""
+    faster = precision == "auto" and int8_model_path().is_file() and computes_int8_fast()
+    if engine != "tensorrt" and (faster or precision == "int8"):
+        return int8_model_path()
+    return default_model_path()

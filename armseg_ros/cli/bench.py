@@ -20,6 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instances", type=int, default=12, help="instances in the frame, 1..32")
     parser.add_argument("--repeats", type=int, default=20, help="runs per stage, 1 or more")
     parser.add_argument("--model", type=Path, help="also measure this ONNX model")
+    parser.add_argument(
+        "--engines",
+        action="store_true",
+        help="compare engines and precisions, with --model (default: the shipped one) and --int8",
+    )
+    parser.add_argument(
+        "--int8", type=Path, help="quantised model for --engines (default: the shipped one)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,17 +48,17 @@ def run(args: argparse.Namespace) -> int:
     stages = [*costs, message or run_lengths]
     for cost in stages:
         _print_row(cost.name, cost.median_ms, cost.minimum_ms)
-    _print_row(
-        "everything but the network",
-        sum(cost.median_ms for cost in stages),
-        sum(cost.minimum_ms for cost in stages),
-    )
+    rest_ms = sum(cost.median_ms for cost in stages)
+    least_ms = sum(cost.minimum_ms for cost in stages)
+    _print_row("everything but the network", rest_ms, least_ms)
     others = [run_lengths] if message else []
-    if args.model:
+    if args.model and not args.engines:
         others.append(_measure_model(args.model, args.repeats))
     for cost in [*others, full_frame]:
         _print_row(cost.name, cost.median_ms, cost.minimum_ms)
     print(f"full frames / (decode and masks + run-lengths): {full_frame.median_ms / crops_ms:.1f}")
+    if args.engines:
+        _print_engines(args, rest_ms)
     return 0
 
 
@@ -70,6 +78,14 @@ def _measure_message(detections: Detections, repeats: int) -> StageCost | None:
 
 def _measure_model(model: Path, repeats: int) -> StageCost:
     from armseg_ros.backends.base import open_backend
-    from armseg_ros.benchmark import measure_network
+    from armseg_ros.benchmark import measure_networks
 
-    return measure_network(open_backend(model, threads=1), repeats)
+    return measure_networks([open_backend(model, threads=1)], repeats)[0]
+
+
+def _print_engines(args: argparse.Namespace, rest_ms: float) -> None:
+    from armseg_ros.cli.bench_engines import print_engines
+    from armseg_ros.models import default_model_path, int8_model_path
+
+    model, int8 = args.model or default_model_path(), args.int8 or int8_model_path()
+    print_engines(model, int8, args.repeats, rest_ms)

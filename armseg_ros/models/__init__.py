@@ -4,8 +4,14 @@
 from pathlib import Path
 
 DEFAULT_MODEL = "yolov5s_seg_totes.onnx"
+INT8_MODEL = "yolov5s_seg_totes_int8.onnx"
 
 
 def default_model_path() -> Path:
     """Path of the shipped ONNX file."""
     return Path(__file__).parent / DEFAULT_MODEL
+
+
+def int8_model_path() -> Path:
+    """Path of the same weights, quantised for CPUs."""
+    return Path(__file__).parent / INT8_MODEL
