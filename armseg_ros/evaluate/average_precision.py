@@ -56,7 +56,7 @@ class Ranking:
         truths = int(weights @ self.truths)
         if truths == 0:
             return np.full(len(IOU_LEVELS), np.nan)
-        weight = weights[self.pictures]
+        weight: IntArray = weights[self.pictures].astype(np.intp)
         everything = np.cumsum(weight)
         return np.array([
             _area(*self._curve(level, weight, everything), truths)
@@ -74,6 +74,18 @@ class Ranking:
         hits, precision = self._curve(level, weight, np.cumsum(weight))
         found = self.scores[self.found[:, level]]
         return hits / max(1, int(self.truths.sum())), precision, found
+
+    def part(self, chosen: npt.NDArray[np.bool_]) -> Ranking:
+        """Keep some of the pictures; ``chosen`` is (S,) bool."""
+        rows = chosen[self.pictures]
+        places = np.cumsum(chosen) - 1
+        return Ranking(
+            self.scores[rows],
+            places[self.pictures[rows]],
+            self.found[rows],
+            self.ignored[rows],
+            self.truths[chosen],
+        )
 
     def _curve(
         self, level: int, weight: IntArray, everything: IntArray
@@ -104,19 +116,23 @@ def rank(instances: pa.Table, image_ids: npt.NDArray[np.int64], class_id: int) -
     """
     assert 0 <= class_id < len(CLASS_NAMES)
     chosen = instances.select(COLUMNS).filter(pc.equal(instances["class_id"], class_id))
-    order = np.argsort(image_ids, kind="stable")
-    ids = chosen["image_id"].to_numpy()
-    places = np.searchsorted(image_ids[order], ids)
-    known = places < len(order)
-    known[known] = image_ids[order][places[known]] == ids[known]
-    pictures = order[places[known]] if len(order) else places[known]
-    chosen = chosen.filter(pa.array(known))
+    places = places_of(chosen["image_id"].to_numpy(), image_ids)
+    chosen, pictures = chosen.filter(pa.array(places >= 0)), places[places >= 0]
     kinds = chosen["kind"]
     is_truth = pc.and_(pc.equal(kinds, "truth"), pc.invert(chosen["crowd"])).to_numpy()
     truths = np.bincount(pictures[is_truth], minlength=len(image_ids))
     shown = pc.equal(kinds, "prediction").to_numpy()
     predictions = chosen.filter(pa.array(shown))
     return _ranked(predictions, pictures[shown], truths)
+
+
+def places_of(ids: npt.NDArray[np.int64], image_ids: npt.NDArray[np.int64]) -> IntArray:
+    """(N,) place of each of ``ids`` among ``image_ids``, which are unique; -1 where it is not."""
+    if not len(image_ids):
+        return np.full(len(ids), -1, np.intp)
+    order = np.argsort(image_ids, kind="stable")
+    found = order[np.minimum(np.searchsorted(image_ids[order], ids), len(order) - 1)]
+    return np.where(image_ids[found] == ids, found, -1)
 
 
 def _ranked(predictions: pa.Table, pictures: IntArray, truths: IntArray) -> Ranking:

@@ -4,76 +4,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import totes
 from networks import write_network
 from oracle import Oracle
+from planter import DOUBLED, MERGED, MISSED, SPLIT, Planter
 from quality.made_up import always
 
 from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.cli.main import main
-from armseg_ros.config import QualityConfig
 from armseg_ros.data.source import open_source
-from armseg_ros.evaluate.answer import Answer
-from armseg_ros.evaluate.operating import Operating
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.split_slices import in_order, value_bin
-from armseg_ros.quality.result import Quality, Verdict
 from armseg_ros.quality.table import load_table
-from armseg_ros.types import OBJECT, TOTE, Detections, Frame, Instances, Mask
-
-SPLIT, MERGED, MISSED, DOUBLED = "split", "merged", "missed", "doubled"
-
-
-class Planter(Oracle):
-    """Answers with the truth, with one planted mistake in every picture of enough objects."""
-
-    def __init__(self, source: Any, mistakes: dict[str, str]) -> None:
-        super().__init__(source, perfect=True)
-        self._mistakes = mistakes
-
-    def answer(self, frame: Frame, content: Callable[[], bytes], decode_ms: float) -> Answer:
-        truth = self._truths[frame.sample_id]
-        assert truth is not None
-        found = plant(truth, self._mistakes.get(frame.sample_id, ""))
-        whole = super().answer(frame, content, decode_ms)
-        places = np.arange(len(found), dtype=np.int32)
-        return replace(whole, detections=found, operating=Operating(found, places, flags(found)))
-
-
-def plant(truth: Instances, mistake: str) -> Detections:
-    objects = [truth.masks[k] for k in np.flatnonzero(truth.class_ids == OBJECT)]
-    if mistake == SPLIT:
-        first = objects.pop(0)
-        half = first.crop.shape[1] // 2
-        objects += [Mask(first.crop[:, :half], first.x, first.y),
-                    Mask(first.crop[:, half:], first.x + half, first.y)]  # fmt: skip
-    elif mistake == MERGED:
-        first, second = objects.pop(0), objects.pop(0)
-        objects.append(totes.box_mask(first.x, first.y, second.x + 12 - first.x, second.y + 9 -
-                                      first.y))  # fmt: skip
-    elif mistake == MISSED:
-        objects.pop(0)
-    elif mistake == DOUBLED:
-        objects.append(objects[0])
-    masks = [*(truth.masks[k] for k in np.flatnonzero(truth.class_ids == TOTE)), *objects]
-    classes = [TOTE, *[OBJECT] * len(objects)]
-    return totes.detections(masks, classes, np.linspace(0.9, 0.4, len(masks)).tolist())
-
-
-def flags(found: Detections) -> Quality:
-    objects = found.class_ids == OBJECT
-    p = np.where(objects, np.linspace(0, 1, len(found)), np.nan).astype(np.float32)
-    partner = np.where(objects, np.arange(len(found))[::-1], -1).astype(np.int32)
-    return Quality(p, 1 - p, partner, 0.75, 0.25, Verdict.LIKELY_OVER, (), (), 0.5, QualityConfig())
 
 
 @pytest.fixture
