@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("tables", type=Path, nargs="+", metavar="RUN", help="collected folders")
     check.add_argument("--flags", type=Path, required=True, help="model file of 'fit'")
     check.add_argument("-o", "--output", type=Path, help="folder for check.json and the plot")
+    accept = steps.add_parser("accept", help="let the flags judge a quantised file as well")
+    accept.add_argument("known", type=Path, metavar="RUN", help="run of the file they know")
+    accept.add_argument("other", type=Path, metavar="OTHER_RUN", help="same pictures, other file")
+    accept.add_argument("--flags", type=Path, required=True, help="model file of 'fit'")
+    accept.add_argument("-o", "--output", type=Path, required=True, help="model file to write")
 
 
 def _add_collect(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +50,7 @@ def _add_collect(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one step."""
-    steps = {"collect": _collect, "fit": _fit, "check": _check}
+    steps = {"collect": _collect, "fit": _fit, "check": _check, "accept": _accept}
     return steps[args.step](args)
 
 
@@ -53,13 +58,14 @@ def _collect(args: argparse.Namespace) -> int:
     from armseg_ros.backends.base import open_backend
     from armseg_ros.config import DecodeConfig, SegmenterConfig
     from armseg_ros.data.source import open_source
+    from armseg_ros.models import default_model_path
     from armseg_ros.quality.collect import collect
     from armseg_ros.quality.table import TABLE_NAME, save_table
 
     source = open_source(args.source, args.split)
     decode = DecodeConfig(score_threshold=args.score_threshold, iou_threshold=args.iou_threshold)
     folder = _folder(args.output)
-    backend = open_backend(args.model, threads=args.threads)
+    backend = open_backend(args.model or default_model_path(), threads=args.threads)
     table = collect(
         source,
         backend,
@@ -112,6 +118,19 @@ def _check(args: argparse.Namespace) -> int:
         text = json.dumps(sheet, indent=2, allow_nan=False)
         (folder / "check.json").write_text(text + "\n", encoding="utf-8")
         (folder / "reliability.svg").write_text(reliability_svg(sheet), encoding="utf-8")
+    return 0
+
+
+def _accept(args: argparse.Namespace) -> int:
+    from armseg_ros.quality.accept import accept
+    from armseg_ros.quality.model import load_quality_model
+    from armseg_ros.quality.table import load_table
+
+    flags = load_quality_model(args.flags)
+    wider, sentences = accept(flags, load_table(args.known), load_table(args.other))
+    _folder(args.output.parent)
+    wider.save(args.output)
+    print("\n".join((*sentences, f"{args.output}: knows {', '.join(wider.detectors)}")))
     return 0
 
 
