@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,3 +187,34 @@ def test_verb_without_onnx(
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(["quantize", "m.onnx", "--calibrate", "x", "-o", str(tmp_path / "o.onnx")]) == 2
     assert "pip install 'armseg_ros[quantize]'" in capsys.readouterr().err
+
+
+BUILD = """
+import subprocess
+import sys
+from pathlib import Path
+import tensorrt_rtx as trt
+logger = trt.Logger(trt.Logger.ERROR)
+builder = trt.Builder(logger)
+network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+parsed = trt.OnnxParser(network, logger).parse(Path(sys.argv[1]).read_bytes())
+built = parsed and builder.build_serialized_network(network, builder.create_builder_config())
+print("parsed", parsed, "built", bool(built))
+"""
+
+
+@pytest.mark.parametrize(("engine", "works"), [("tensorrt", True), ("cpu", False)])
+def test_tensorrt_builds_the_file_that_was_made_for_it(
+    tmp_path: Path, engine: str, works: bool
+) -> None:
+    """TensorRT-RTX has NVIDIA's parser and a builder that works without a GPU."""
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
+    plain = write_convolutions(tmp_path / "plain.onnx")
+    quantize(plain, INPUTS, tmp_path / "int8.onnx", engine=engine)
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(tmp_path / "int8.onnx")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"parsed {works} built {works}" in done.stdout, done.stdout + done.stderr
