@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,6 +63,20 @@ def write_run(
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "config.yaml").write_text(yaml.safe_dump({"source": str(source), "split": split}))
     return folder
+
+
+def write_pictures(folder: Path, names: list[str], hw: tuple[int, int] = (268, 320)) -> Path:
+    """Write pictures of one plain colour each; ``picture_color`` tells which."""
+    folder.mkdir(parents=True)
+    for number, name in enumerate(names):
+        picture = np.full((*hw, 3), picture_color(number), np.uint8)
+        assert cv2.imwrite(str(folder / name), picture)
+    return folder
+
+
+def picture_color(number: int) -> tuple[int, int, int]:
+    """BGR of the picture of that number; neighbours in number differ much."""
+    return (37 * number % 256, 91 * number % 256, 151 * number % 256)
 
 
 def sample_columns(count: int, dimension: int, seed: int, labelled: bool) -> dict[str, Any]:

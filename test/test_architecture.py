@@ -19,7 +19,7 @@ ROOMS = {
     "pycuda": ("backends/tensorrt",),
     "openvino": ("backends",),
     "plotly": ("report",),
-    "jinja2": ("report",),
+    "jinja2": ("report", "latent/explorer"),
     "distributed": ("evaluate",),
     "sklearn": ("latent", "quality"),
     "ultralytics": (),

@@ -27,7 +27,8 @@ DISTRIBUTION_OF = {
 }  # fmt: skip
 OPTIONAL = {  # extras, ROS by its own wheels, and what is only looked for
     "onnx", "torch", "matplotlib", "onnxconverter_common", "tensorrt", "pycuda", "openvino",
-    "sklearn", "cv_bridge", "vision_msgs", "distributed",
+    "sklearn", "threadpoolctl", "openTSNE", "jinja2", "plotly", "cv_bridge", "vision_msgs",
+    "distributed",
 }  # fmt: skip
 ROS_MODULES = {
     "builtin_interfaces", "diagnostic_msgs", "launch", "launch_ros", "rcl_interfaces", "rclpy",

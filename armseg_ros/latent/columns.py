@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 # Columns that are not a fact about a picture, or that come under another name.
-_NOT_FACTS = {"sample_id", "image_id", "stamp_ns", "reason", "attributes", "features", "fname"}
+_NOT_FACTS = {"sample_id", "stamp_ns", "reason", "attributes", "features", "fname"}
 MOST_ATTRIBUTES = 60  # a page with more columns helps nobody; the most frequent ones stay
 
 

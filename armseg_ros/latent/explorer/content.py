@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the page shows, as the records that its scripts read and the text around them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pyarrow as pa
+
+from armseg_ros.evaluate.read_run import Run
+from armseg_ros.latent.cluster import cluster
+from armseg_ros.latent.explorer.records import column_record, encode, script
+from armseg_ros.latent.explorer.thumbnails import PER_ROW, Thumbnails
+from armseg_ros.latent.features import Population, run_names
+from armseg_ros.latent.project import Map, Neighbours
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "population.js", "colours.js", "points.js", "state.js", "map.js", "filters.js",
+    "pictures.js", "details.js", "download.js", "main.js",
+)  # fmt: skip
+_OPEN_FILTERS = ("error", "p_over", "p_under", "split", "verdict", "tote_color", "run", "labelled")
+_ALSO_FIRST = ("cluster", "centre_distance", "neighbour_distance", "object_count")
+_TABLE = ("error", "p_over", "p_under", "split", "tote_color", "object_count")
+_UNUSUAL = 3  # neighbours whose mean distance says how unusual a picture is
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """Everything that a page shows.
+
+    Attributes:
+        population: The pictures.
+        layout: Where they lie.
+        near: Their neighbours.
+        thumbnails: Small pictures, None where they are not wanted.
+        seed: Of map and clusters.
+    """
+
+    population: Population
+    layout: Map
+    near: Neighbours
+    thumbnails: Thumbnails | None
+    seed: int
+
+    @property
+    def model_id(self) -> str:
+        """Model of all runs."""
+        return str(self.population.runs[0].summary["model"]["model_id"])
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what is not shown and why, a sentence each."""
+        notes = [f"{run.missing}." for run in self.population.runs if run.missing]
+        left_out = [f"{count:,} {reason}" for reason, count in self.population.left_out.items()]
+        if left_out:
+            notes.append(f"Pictures left out: {', '.join(left_out)}.")
+        if not self.population.labelled.any():
+            notes.append("No picture has ground truth, so the error is not known.")
+        return (*notes, *(self.thumbnails.notes if self.thumbnails is not None else ()))
+
+    def scripts(self) -> dict[str, str]:
+        """Make the data of the page: scripts by name, which set a constant each."""
+        near = {
+            "count": self.near.indices.shape[1],
+            "indices": encode(self.near.indices),
+            "distances": encode(self.near.distances),
+        }
+        values = {"population": _population_record(self), "neighbours": near}
+        return {name: script(name.upper(), value) for name, value in values.items()}
+
+    def page(self, date: str) -> str:
+        """Make ``index.html``; the date stands on a line of its own."""
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        names = run_names([run.folder for run in self.population.runs])
+        return environment.get_template("explorer.html").render(
+            title=", ".join(names),
+            facts=_facts(self, names),
+            notes=self.notes(),
+            date=date,
+            scripts=SCRIPTS,
+        )
+
+
+def _facts(content: Content, names: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+    population = content.population
+    distance = (
+        f"Euclidean, between {population.reduced.shape[1]} principal components of the "
+        f"{population.features.shape[1]} pooled features scaled to length 1 "
+        f"({population.basis.explained.sum():.0%} of their variance)"
+    )
+    return (
+        ("runs", ", ".join(names)),
+        ("model", content.model_id),
+        ("pictures", f"{len(population):,}, {int(population.labelled.sum()):,} labelled"),
+        ("latent distance", distance),
+        ("map", content.layout.method),
+        ("seed", content.seed),
+    )
+
+
+def _population_record(content: Content) -> dict[str, Any]:
+    population, thumbnails = content.population, content.thumbnails
+    table = _with_latent_columns(population, content.near, content.seed)
+    columns = [column_record(name, table.column(name)) for name in _in_order(table.column_names)]
+    record: dict[str, Any] = {
+        "runs": run_names([run.folder for run in population.runs]),
+        "inputs": [_input(run) for run in population.runs],
+        "sampleIds": population.sample_ids,
+        "imageIds": population.columns.column("image_id").to_pylist(),
+        "runIndex": encode(population.run_index.astype(np.int16)),
+        "positions": encode(content.layout.positions),
+        "columns": columns,
+        "thumbnails": None,
+        "defaults": {
+            "colour": "error" if population.labelled.any() else "p_over",
+            "sort": "error" if population.labelled.any() else "p_over",
+            "open": _OPEN_FILTERS,
+            "table": _TABLE,
+        },
+    }
+    if thumbnails is not None and thumbnails.count:
+        record["thumbnails"] = {
+            "width": thumbnails.width,
+            "height": thumbnails.height,
+            "perRow": PER_ROW,
+            "count": thumbnails.count,
+            "slots": encode(thumbnails.slots),
+        }
+    record["fingerprint"] = hashlib.sha256(script("X", record).encode()).hexdigest()
+    return record
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    """Put what people ask for first and the times of the stages last."""
+    first = [name for name in (*_OPEN_FILTERS, *_ALSO_FIRST) if name in names]
+    rest = [name for name in names if name not in first]
+    return first + sorted(rest, key=lambda name: name.endswith("_ms"))
+
+
+def _with_latent_columns(population: Population, near: Neighbours, seed: int) -> pa.Table:
+    """Add the cluster of each picture, and how far it is from its centre and its neighbours."""
+    groups = cluster(population.reduced, seed)
+    table = population.columns.drop_columns(["image_id"])
+    unusual = near.distances[:, :_UNUSUAL]
+    columns: dict[str, Any] = {
+        "cluster": pa.array([f"{label + 1}" for label in groups.labels]),
+        "centre_distance": pa.array(groups.distances),
+    }
+    if unusual.shape[1]:
+        columns["neighbour_distance"] = pa.array(unusual.mean(axis=1))
+    for name, column in columns.items():
+        free = name if name not in table.column_names else f"latent.{name}"
+        table = table.append_column(free, column)
+    return table
+
+
+def _input(run: Run) -> dict[str, Any]:
+    """Say what a run was made from, as a selection file does."""
+    return {
+        "run": str(run.folder),
+        "source": run.config.get("source"),
+        "split": run.config.get("split"),
+        "operating_threshold": run.summary["settings"]["operating_threshold"],
+        "model_id": run.summary["model"]["model_id"],
+        "content_sha256": run.summary["data"]["content_sha256"],
+    }

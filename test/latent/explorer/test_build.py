@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of an explorer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import write_run
+
+pytest.importorskip("sklearn", reason="the explorer needs scikit-learn (extra 'latent')")
+pytest.importorskip("jinja2", reason="the explorer needs jinja2 (extra 'latent')")
+
+from armseg_ros.errors import ConfigError, DataError
+from armseg_ros.latent.explorer.build import ExplorerConfig, build_explorer
+
+FAST = ExplorerConfig(method="pca")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def data(folder: Path, name: str = "population") -> dict[str, Any]:
+    text = (folder / "data" / f"{name}.js").read_text()
+    return json.loads(text.split(f"const {name.upper()} = ")[1].rstrip(";\n"))
+
+
+def test_same_input_same_files_but_for_the_date_line(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 40)
+    for name, date in (("a", "2026-11-25"), ("b", "2026-11-26")):
+        build_explorer([run], tmp_path / name, ExplorerConfig(), date)
+    first, second = contents(tmp_path / "a"), contents(tmp_path / "b")
+    assert [name for name in first if first[name] != second[name]] == ["index.html"]
+    pages = [page.splitlines() for page in (first["index.html"], second["index.html"])]
+    different = [pair for pair in zip(*pages, strict=True) if pair[0] != pair[1]]
+    assert different == [(b"2026-11-25", b"2026-11-26")]
+
+
+def test_labelled_and_unlabelled_pictures_share_a_map(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "labelled", 20, split="val"),
+        write_run(tmp_path / "unlabelled", 10, seed=1, split="test", labelled=False),
+    ]
+    assert build_explorer(runs, tmp_path / "out", FAST, "") != ()  # pictures are not there
+    record = data(tmp_path / "out")
+    assert len(record["sampleIds"]) == 30
+    assert record["runs"] == ["labelled", "unlabelled"]
+    columns = {column["name"]: column for column in record["columns"]}
+    assert columns["split"]["levels"] == ["val", "test"]
+    assert {"error", "p_over", "p_under", "tote_color", "cluster", "centre_distance"} <= set(
+        columns
+    )
+    assert data(tmp_path / "out", "neighbours")["count"] == 12
+
+
+def test_without_ground_truth_the_page_says_so(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 10, labelled=False)
+    notes = build_explorer([run], tmp_path / "out", FAST, "")
+    assert "No picture has ground truth, so the error is not known." in notes
+    assert notes[0] in (tmp_path / "out" / "index.html").read_text()
+    assert data(tmp_path / "out")["defaults"]["colour"] == "p_over"
+
+
+def test_one_picture(tmp_path: Path) -> None:
+    build_explorer([write_run(tmp_path / "run", 1)], tmp_path / "out", ExplorerConfig(), "")
+    assert data(tmp_path / "out")["sampleIds"] == ["picture_0_000000.jpg"]
+    assert data(tmp_path / "out", "neighbours") == {"count": 0, "indices": "", "distances": ""}
+
+
+def test_an_interrupted_run_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 5)
+    summary = json.loads((run / "summary.json").read_text())
+    summary["complete"] = False
+    summary["frames"]["total"] = 9
+    (run / "summary.json").write_text(json.dumps(summary))
+    notes = build_explorer([run], tmp_path / "out", FAST, "")
+    assert "it holds 5 of 9 pictures, 4 are missing" in notes[0]
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 5)
+    with pytest.raises(DataError, match="exists already and is not empty"):
+        build_explorer([run], run, FAST, "")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="exists already"):
+        build_explorer([run], tmp_path / "file", FAST, "")
+    with pytest.raises(ConfigError, match="neighbours is 0"):
+        ExplorerConfig(neighbours=0)
+    (run / "summary.json").unlink()
+    with pytest.raises(DataError, match="killed before its end"):
+        build_explorer([run], tmp_path / "out", FAST, "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_later_pictures_land_on_the_old_map(tmp_path: Path) -> None:
+    old = write_run(tmp_path / "old", 60)
+    build_explorer([old], tmp_path / "first", FAST, "")
+    onto = ExplorerConfig(onto=tmp_path / "first")
+    build_explorer([old], tmp_path / "again", onto, "")
+    places = [np.load(tmp_path / name / "map.npz")["positions"] for name in ("first", "again")]
+    np.testing.assert_allclose(places[0], places[1], atol=1e-3)
+    build_explorer([write_run(tmp_path / "new", 5, seed=9)], tmp_path / "more", onto, "")
+    assert len(np.load(tmp_path / "more" / "map.npz")["positions"]) == 5
+    assert "on the map of first" in (tmp_path / "more" / "index.html").read_text()
+
+
+def test_a_map_that_does_not_fit(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 5)
+    build_explorer([run], tmp_path / "first", FAST, "")
+    other = write_run(tmp_path / "other", 5, model_id="other@ba9876543210")
+    onto = ExplorerConfig(onto=tmp_path / "first")
+    with pytest.raises(DataError, match="a map is of one model"):
+        build_explorer([other], tmp_path / "out", onto, "")
+    (tmp_path / "first" / "map.npz").write_bytes(b"PK")
+    with pytest.raises(DataError, match="damaged"):
+        build_explorer([run], tmp_path / "out", onto, "")
+    with pytest.raises(DataError, match=r"found no map\.npz"):
+        build_explorer([run], tmp_path / "out", ExplorerConfig(onto=run), "")
