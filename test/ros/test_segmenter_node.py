@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -332,3 +333,20 @@ def test_stamps_survive(graph: Any, tiny_model: Path) -> None:
     answer = rig.answer_to(rig.send(stamp=stamp))
     assert stamp_ns(answer.header.stamp) == stamp
     assert answer.header.frame_id == "camera_1"
+
+
+def test_auto_says_what_it_took_and_why_not_the_others(
+    graph: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    rig = Rig(graph, tiny_model, backend="auto")
+    for _ in range(2):
+        assert rig.answer_to(rig.send()).backend == "onnxruntime-cpu"
+    _, values = rig.diagnostic(lambda v: v["images answered"] == "2")
+    assert values["backend"] == "onnxruntime-cpu"
+    reasons = values["better backends that do not work"]
+    assert reasons.startswith("tensorrt: ")
+    assert "openvino: OpenVINO cannot be imported" in reasons
+    log = capfd.readouterr().err
+    assert log.count("not openvino: OpenVINO cannot be imported") == 1
+    assert "on onnxruntime-cpu; not tensorrt: " in log
