@@ -55,11 +55,12 @@ def select_candidates(
 
     Returns:
         Boxes (K, 4) x1, y1, x2, y2 in network pixels, scores (K,), class ids (K,) and mask
-        coefficients (K, M), by descending score. Rows with a box that is not finite are dropped.
+        coefficients (K, M), by descending score. Rows with a box or score that is not
+        finite are dropped.
     """
     threshold = min(config.candidate_threshold, config.score_threshold)
     rows = raw.candidates[raw.candidates[:, 4] > threshold]
-    rows = rows[np.isfinite(rows[:, :4]).all(axis=1)]
+    rows = rows[np.isfinite(rows[:, : 5 + raw.class_count]).all(axis=1)]
     class_scores = rows[:, 5 : 5 + raw.class_count] * rows[:, 4:5]
     if config.multi_label and raw.class_count > 1:
         row, class_ids = np.nonzero(class_scores > threshold)

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors a user can act on: each message says what, where, expected and actual, what to do."""
 
+from __future__ import annotations
+
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+
 
 class ArmsegError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -21,3 +28,12 @@ class BackendError(ArmsegError):
 def one_line(error: Exception, longest: int = 300) -> str:
     """Bring the text of another library's error into one line of at most ``longest`` letters."""
     return " ".join(str(error).split())[:longest]
+
+
+def shown(value: object) -> str:
+    """Quote a value of a file or message: one line, short, without control characters.
+
+    Whoever made the file chose the value; a name of a megabyte must not become a line of the log,
+    nor an escape sequence reach a terminal.
+    """
+    return _SHORT.repr(value)

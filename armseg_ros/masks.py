@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from armseg_ros.errors import DataError
+from armseg_ros.errors import DataError, shown
 from armseg_ros.types import BoolArray, Float32Array, Mask
 
 LARGEST_COORDINATE = 1e6  # px; far outside any picture, and pycocotools walks all the way there
+LONGEST_OUTLINE = 1e7  # px of all polygons; it takes 80 bytes a pixel, and dies without a word
+MOST_CORNERS = 1_000_000
 
 
 def tight_mask(mask: BoolArray, x: int = 0, y: int = 0) -> Mask:
@@ -148,16 +150,19 @@ def decode_full(segmentation: Any, hw: tuple[int, int]) -> Mask:
         raise DataError("segmentation must be polygons or run-lengths with 'size' and 'counts'")
     if list(segmentation["size"]) != [height, width]:
         raise DataError(
-            f"segmentation has size {segmentation['size']}, but the picture is {height}x{width}"
+            f"segmentation has size {shown(segmentation['size'])}, "
+            f"but the picture is {height}x{width}"
         )
     counts = segmentation["counts"]
     if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise DataError(f"run-lengths must be whole numbers, not {shown(counts)}")
+        if sum(counts) != height * width:
             raise DataError(f"run-lengths add up to {sum(counts)}, not to {height}x{width} pixels")
         segmentation = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, *hw)
     else:
         if not isinstance(counts, (str, bytes)):
-            raise DataError(f"run-lengths 'counts' must be text or a list, not {counts!r:.40}")
+            raise DataError(f"run-lengths 'counts' must be text or a list, not {shown(counts)}")
         raw = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
         _check_run_lengths(raw, height * width)
         segmentation = {"size": [height, width], "counts": raw}
@@ -169,15 +174,27 @@ def _decode_polygons(polygons: list[Any], hw: tuple[int, int]) -> Mask:
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) % 2:
             raise DataError(
-                f"a polygon must be a list of x, y, x, y, ... of even length, not {polygon!r:.40}"
+                f"a polygon must be a list of x, y, x, y, ... of even length, not {shown(polygon)}"
             )
     usable = [polygon for polygon in polygons if len(polygon) >= 6]
     if not usable:
         return Mask(np.zeros((0, 0), bool), 0, 0)
     for corner in (corner for polygon in usable for corner in polygon):
         if not isinstance(corner, (int, float)) or not abs(corner) <= LARGEST_COORDINATE:
-            raise DataError(f"a polygon holds the coordinate {corner!r:.40}")
+            raise DataError(f"a polygon holds the coordinate {shown(corner)}")
+    corners, outline = sum(map(len, usable)) // 2, sum(map(_outline_px, usable))
+    if corners > MOST_CORNERS or outline > LONGEST_OUTLINE:
+        raise DataError(
+            f"the polygons have {corners} corners and an outline of {outline:.3g} px, more than "
+            f"the {MOST_CORNERS} and {LONGEST_OUTLINE:.0e} px that are accepted"
+        )
     return _tight_from_run_lengths(coco_mask.merge(coco_mask.frPyObjects(usable, *hw)))
+
+
+def _outline_px(polygon: list[float]) -> float:
+    """Length of a polygon's outline, each edge as its longer side along x or y."""
+    corners = np.array(polygon, np.float64).reshape(-1, 2)
+    return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())
 
 
 def _tight_from_run_lengths(run_lengths: dict[str, Any]) -> Mask:
@@ -189,6 +206,8 @@ def _tight_from_run_lengths(run_lengths: dict[str, Any]) -> Mask:
 
 def _check_run_lengths(counts: bytes, pixels: int) -> None:
     """Sum the compressed runs without painting them; pycocotools overruns on damaged input."""
+    if len(counts) > 8 * (pixels + 1):  # no run is longer than 13 digits, none but one is empty
+        raise DataError(f"{len(counts)} bytes of run-lengths are too many for {pixels} pixels")
     runs: list[int] = []
     position = 0
     while position < len(counts):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from armseg_ros.backends.external_data import check_external_data
 from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.backends.processor import computes_int8_fast
 from armseg_ros.config import require_range
@@ -104,8 +105,8 @@ def choose_backend(
     """
     if backend not in BACKENDS:
         raise BackendError(f"backend {backend!r} is unknown; use one of {', '.join(BACKENDS)}")
-    if model is not None and not model.is_file():
-        raise BackendError(f"{model}: no such model file; give the path of an ONNX file")
+    if model is not None:
+        _check_file(model)
     settings = settings or EngineSettings()
     if backend != "auto":
         return Choice(_open(backend, model, settings))
@@ -145,6 +146,16 @@ def open_backend(
     if backend == "auto":
         log.info("%s", choice)
     return choice.backend
+
+
+def _check_file(model: Path) -> None:
+    try:
+        found = model.is_file()
+    except OSError:  # a name beyond what the file system takes
+        found = False
+    if not found:
+        raise BackendError(f"{str(model)[:300]}: no such model file; give the path of an ONNX file")
+    check_external_data(model)
 
 
 def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from armseg_ros.errors import BackendError
+from armseg_ros.errors import BackendError, shown
+
+LARGEST_SIDE = 8192  # px; beyond it the tensor of one picture takes gigabytes
+LONGEST_NAMES = 1_000_000  # letters; a thousand classes take twenty thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ def read_network_hw(
     height, width = (side if isinstance(side, int) else network_size for side in shape[2:])
     if height % 32 or width % 32 or min(height, width) < 32:
         raise BackendError(f"{model}: input is {height}x{width}, sides must be multiples of 32")
+    if max(height, width) > LARGEST_SIDE:
+        raise BackendError(
+            f"{model}: input is {height}x{width}, but no side may be above {LARGEST_SIDE} px"
+        )
     return height, width
 
 
@@ -99,6 +106,8 @@ def read_class_names(text: str | None, model: Path) -> tuple[str, ...]:
     """
     if text is None:
         return ()
+    if len(text) > LONGEST_NAMES:
+        raise BackendError(f"{model}: metadata 'names' has {len(text)} letters")
     try:
         names = ast.literal_eval(text)
         if isinstance(names, dict):
@@ -106,5 +115,5 @@ def read_class_names(text: str | None, model: Path) -> tuple[str, ...]:
         return tuple(str(name) for name in names)
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise BackendError(
-            f"{model}: metadata 'names' is {text[:80]!r}, expected a list of class names"
+            f"{model}: metadata 'names' is {shown(text)}, expected a list of class names"
         ) from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -34,13 +35,12 @@ class OnnxBackend:
                 does not compute in what the settings ask for.
         """
         self._session: onnxruntime.InferenceSession | None = _open_session(model, settings.threads)
-        inputs = self._session.get_inputs()
+        inputs, names, metadata = _declared(self._session, model)
         if len(inputs) != 1 or inputs[0].type not in INPUT_DTYPES:
             found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
             raise BackendError(f"{model}: expected one float image input, found {found}")
-        self._input_name = inputs[0].name
+        self._input_name = names[0]
         self._dtype = INPUT_DTYPES[inputs[0].type]
-        metadata = self._session.get_modelmeta().custom_metadata_map
         self._model = ModelInfo(
             path=model,
             sha256=file_sha256(model),
@@ -93,6 +93,18 @@ def _open_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
         raise BackendError(
             f"{model}: not a model that ONNX Runtime can load ({one_line(error)}); "
             "export it again or copy it again"
+        ) from error
+
+
+def _declared(session: Any, model: Path) -> tuple[list[Any], list[str], dict[str, str]]:
+    """Read the inputs, their names and the metadata."""
+    try:
+        inputs = session.get_inputs()
+        names = [str(one.name) for one in inputs]
+        return inputs, names, session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise BackendError(
+            f"{model}: its names or metadata are no text; export it again"
         ) from error
 
 

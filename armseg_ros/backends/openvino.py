@@ -120,7 +120,10 @@ def _describe(network: Any, model: Path, network_size: int) -> ModelInfo:
 def _metadata(network: Any, key: str) -> str | None:
     """Read one of the metadata properties of an ONNX file."""
     path = ["framework", key]  # where OpenVINO keeps them
-    return str(network.get_rt_info(path).astype(str)) if network.has_rt_info(path) else None
+    try:
+        return str(network.get_rt_info(path).astype(str)) if network.has_rt_info(path) else None
+    except UnicodeDecodeError as error:
+        raise BackendError(f"its metadata {key!r} is no text; export the model again") from error
 
 
 def _compile(core: Any, network: Any, model: ModelInfo, settings: EngineSettings) -> Any:

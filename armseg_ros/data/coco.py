@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from armseg_ros.errors import DataError
+from armseg_ros.data.images import MAX_PIXELS
+from armseg_ros.errors import DataError, one_line, shown
 from armseg_ros.masks import LARGEST_COORDINATE, decode_full, mask_box
 from armseg_ros.types import CLASS_NAMES, Instances, Mask
 
@@ -130,7 +131,8 @@ def decode_annotations(
             masks.append(_decode_mask(record, hw))
         except (DataError, ValueError, TypeError, OverflowError) as error:
             raise DataError(
-                f"annotation {record.get('id')} of {where}: {error}; mend or remove it"
+                f"annotation {shown(record.get('id'))} of {where}: {one_line(error)}; "
+                "mend or remove it"
             ) from error
     return Instances(
         boxes=np.array([mask_box(mask) for mask in masks], np.float32).reshape(-1, 4),
@@ -149,8 +151,16 @@ def resolve_inside(folder: Path, name: str, where: Path) -> Path:
     parts = PurePosixPath(name)
     path = folder / parts
     outside = parts.is_absolute() or ".." in parts.parts or "\0" in name or not parts.parts
-    if outside or not path.resolve().is_relative_to(folder.resolve()):
-        raise DataError(f"{where}: file_name {name!r} leaves the folder {folder}; use a path in it")
+    try:
+        outside = outside or not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError) as error:  # links in a circle are a RuntimeError until 3.13
+        raise DataError(
+            f"{where}: file_name {shown(name)} leads nowhere: {one_line(error)}"
+        ) from error
+    if outside:
+        raise DataError(
+            f"{where}: file_name {shown(name)} leaves the folder {folder}; use a path in it"
+        )
     return path
 
 
@@ -174,14 +184,14 @@ def _load_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not a readable JSON file: {error}") from error
+        raise DataError(f"{path}: not a readable JSON file: {one_line(error)}") from error
     if not isinstance(document, dict):
         raise DataError(f"{path}: expected a COCO object, found a {type(document).__name__}")
     for key in ("images", "annotations", "categories"):
         if key in document and not isinstance(document[key], list):
             raise DataError(f"{path}: {key!r} must be a list")
     if "images" not in document:
-        raise DataError(f"{path}: a COCO file needs 'images', found {sorted(document)[:5]}")
+        raise DataError(f"{path}: a COCO file needs 'images', found {shown(sorted(document))}")
     return document
 
 
@@ -193,8 +203,8 @@ def _read_categories(document: dict[str, Any], path: Path) -> dict[int, int]:
         name = str(record.get("name", "")).lower() if isinstance(record, dict) else ""
         if name not in known or not is_whole_number(record.get("id")):
             raise DataError(
-                f"{path}: category {record} needs a whole number as id and a name that is one of "
-                f"{', '.join(CLASS_NAMES)}"
+                f"{path}: category {shown(record)} needs a whole number as id and a name that is "
+                f"one of {', '.join(CLASS_NAMES)}"
             )
         out[record["id"]] = known[name]
     return out
@@ -205,21 +215,31 @@ def _image_records(document: dict[str, Any], path: Path) -> list[dict[str, Any]]
     seen_names: set[str] = set()
     for record in document["images"]:
         if not isinstance(record, dict):
-            raise DataError(f"{path}: an entry of 'images' is {record!r}, not an object")
+            raise DataError(f"{path}: an entry of 'images' is {shown(record)}, not an object")
         if not is_whole_number(record.get("id")) or not isinstance(record.get("file_name"), str):
             raise DataError(
-                f"{path}: image record {record} needs a file_name and an integer id of 64 bits"
+                f"{path}: image record {shown(record)} needs a file_name and an integer id of "
+                "64 bits"
             )
         if not record["file_name"].isprintable():
             raise DataError(
-                f"{path}: image {record['id']} has the file_name {record['file_name']!r}"
+                f"{path}: image {record['id']} has the file_name {shown(record['file_name'])}"
             )
         for key in ("height", "width"):
             size = record.get(key)
-            if not isinstance(size, int) or not 1 <= size <= 65535:
-                raise DataError(f"{path}: image {record['id']} has {key} {size!r}, not 1 to 65535")
+            if not is_whole_number(size) or not 1 <= record[key] <= 65535:
+                raise DataError(
+                    f"{path}: image {record['id']} has {key} {shown(size)}, not 1 to 65535"
+                )
+        if record["height"] * record["width"] > MAX_PIXELS:
+            raise DataError(
+                f"{path}: image {record['id']} declares {record['height']}x{record['width']} "
+                f"pixels, more than the {MAX_PIXELS // 10**6} million that are accepted"
+            )
         if record["id"] in seen_ids or record["file_name"] in seen_names:
-            raise DataError(f"{path}: image {record['id']} ({record['file_name']}) appears twice")
+            raise DataError(
+                f"{path}: image {record['id']} ({shown(record['file_name'])}) appears twice"
+            )
         seen_ids.add(record["id"])
         seen_names.add(record["file_name"])
     records: list[dict[str, Any]] = document["images"]
@@ -231,11 +251,11 @@ def _check_annotation(
 ) -> dict[str, Any]:
     """Check one record and add its ``class_id``."""
     if not isinstance(record, dict):
-        raise DataError(f"{path}: an entry of 'annotations' is {record!r}, not an object")
-    where = f"{path}: annotation {record.get('id')}"
+        raise DataError(f"{path}: an entry of 'annotations' is {shown(record)}, not an object")
+    where = f"{path}: annotation {shown(record.get('id'))}"
     for key in ("image_id", "category_id"):
         if not is_whole_number(record.get(key)):
-            raise DataError(f"{where} has {key} {record.get(key)!r}, expected a whole number")
+            raise DataError(f"{where} has {key} {shown(record.get(key))}, expected a whole number")
     if record["image_id"] not in images:
         raise DataError(f"{where} names image {record.get('image_id')}, which is not in 'images'")
     if record["category_id"] not in class_of_category:
@@ -245,7 +265,7 @@ def _check_annotation(
         )
     box = record.get("bbox")
     if box is not None and not _is_box(box):
-        raise DataError(f"{where} has bbox {box}, expected four finite numbers x, y, w, h")
+        raise DataError(f"{where} has bbox {shown(box)}, expected four finite numbers x, y, w, h")
     if box is None and not record.get("segmentation"):
         raise DataError(f"{where} has neither bbox nor segmentation")
     return {**record, "class_id": class_of_category[record["category_id"]]}

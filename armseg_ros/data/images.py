@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import cv2
 import numpy as np
 
 from armseg_ros.data.image_header import ImageHeader, read_header
-from armseg_ros.errors import DataError
+from armseg_ros.errors import DataError, one_line, shown
 from armseg_ros.types import Uint8Array
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # 20 times a 2448x2048 picture; 300 MB of BGR
+MAX_FILE_BYTES = 1 << 30  # more than MAX_PIXELS take in any format
 
 # Encoding: bytes per sample, samples per pixel, OpenCV conversion to BGR (None: it is BGR).
 # ROS names a Bayer pattern by its first row, OpenCV by the second row's second and third pixel.
@@ -75,10 +77,12 @@ def decode_image(encoded: bytes, name: str) -> Uint8Array:
     """
     header = check_encoded(encoded, name)
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    # OpenCV would fill the disk with what the error says anyway, image by image.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error as error:
-        raise DataError(f"{name} does not decode as {header.format}: {error}") from error
+        raise DataError(f"{name} does not decode as {header.format}: {one_line(error)}") from error
     if image is None:
         raise DataError(f"{name} does not decode as {header.format}; replace the picture")
     if image.shape[:2] != (header.height, header.width):
@@ -93,9 +97,18 @@ def read_bytes(path: Path) -> bytes:
     """Read a file.
 
     Raises:
-        DataError: It is missing or not readable.
+        DataError: It is missing, not readable, no plain file (a pipe would be waited for, a device
+            never ends) or larger than ``MAX_FILE_BYTES``.
     """
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path} cannot be read: it is no plain file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise DataError(
+                f"{path} has {status.st_size} bytes, more than the {MAX_FILE_BYTES >> 20} MiB "
+                "that a picture may have"
+            )
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -117,7 +130,7 @@ def bgr_from_raw(message: Any, name: str) -> Uint8Array:
     height, width, step = int(message.height), int(message.width), int(message.step)
     if message.encoding not in _ENCODINGS:
         known = ", ".join(_ENCODINGS)
-        raise DataError(f"{name} has encoding {message.encoding!r}; supported are {known}")
+        raise DataError(f"{name} has encoding {shown(message.encoding)}; supported are {known}")
     sample_bytes, channels, conversion = _ENCODINGS[message.encoding]
     _check_pixels(height, width, name)
     row = width * channels * sample_bytes
@@ -127,6 +140,8 @@ def bgr_from_raw(message: Any, name: str) -> Uint8Array:
             f"{name} is {height}x{width} {message.encoding}, which needs a step of at least {row} "
             f"and height x step bytes, but has a step of {step} and {data.size} bytes"
         )
+    if channels == 2 and width % 2:
+        raise DataError(f"{name} is {width} pixels wide, but {message.encoding} needs pairs")
     rows = data.reshape(height, step)[:, :row]
     if sample_bytes == 2:  # the high byte of each sample is its 8-bit value
         rows = rows[:, 0 if message.is_bigendian else 1 :: 2]
@@ -136,7 +151,9 @@ def bgr_from_raw(message: Any, name: str) -> Uint8Array:
     try:
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), np.uint8)
     except cv2.error as error:
-        raise DataError(f"{name}: {message.encoding} of {height}x{width} fails: {error}") from error
+        raise DataError(
+            f"{name}: {message.encoding} of {height}x{width} fails: {one_line(error)}"
+        ) from error
 
 
 def _check_pixels(height: int, width: int, name: str) -> None:

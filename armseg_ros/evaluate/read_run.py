@@ -12,9 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
-from armseg_ros.errors import DataError
+from armseg_ros.data.plain_yaml import load_plain_yaml
+from armseg_ros.errors import DataError, shown
 from armseg_ros.evaluate.summary import FORMAT_VERSION
 from armseg_ros.evaluate.tables import INSTANCES, SAMPLES
 
@@ -92,7 +92,7 @@ def _read_summary(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({_first_line(error)}); evaluate again") from error
     if not isinstance(summary, dict) or not isinstance(summary.get("format"), int):
         raise DataError(f"{path}: names no format, so it is not the summary of a run")
@@ -109,11 +109,11 @@ def _read_summary(folder: Path) -> dict[str, Any]:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.yaml"
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        config = load_plain_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({_first_line(error)}); evaluate again") from error
     if not isinstance(config, dict):
-        raise DataError(f"{path}: expected settings, found {config!r:.40}; evaluate again")
+        raise DataError(f"{path}: expected settings, found {shown(config)}; evaluate again")
     return config
 
 

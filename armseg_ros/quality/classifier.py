@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,8 +141,10 @@ def from_plain(values: dict[str, Any]) -> Classifier:
         columns = tuple(str(name) for name in values["columns"])
         model = _linear(values) if values["kind"] == "linear" else _trees(values, len(columns))
         slope, offset = float(values["slope"]), float(values["offset"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise DataError(f"a classifier is damaged ({type(error).__name__}: {error})") from error
+    if not all(map(math.isfinite, (slope, offset, model.bias))):
+        raise DataError("a classifier is damaged (its slope, offset or bias is not finite)")
     if isinstance(model, Linear) and not len(columns) == len(model.mean) == len(model.weights):
         raise DataError(
             f"a classifier has {len(columns)} columns, but {len(model.weights)} weights"
@@ -151,6 +154,8 @@ def from_plain(values: dict[str, Any]) -> Classifier:
 
 def _linear(values: dict[str, Any]) -> Linear:
     mean, scale, weights = (_numbers(values[name]) for name in ("mean", "scale", "weights"))
+    if not (scale > 0).all():
+        raise ValueError("a column is scaled by 0")
     return Linear(mean, scale, weights, float(values["bias"]))
 
 

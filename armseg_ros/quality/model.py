@@ -189,7 +189,7 @@ def load_quality_model(path: Path) -> QualityModel:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot read a quality model ({error})") from error
     if not isinstance(document, dict) or document.get("version") != FORMAT_VERSION:
         raise DataError(f"{path}: not a quality model of version {FORMAT_VERSION}; fit it again")
@@ -205,6 +205,9 @@ def load_quality_model(path: Path) -> QualityModel:
             for target, models in document["references"].items()
         }
         training, unfitted = dict(document["training"]), dict(document["unfitted"])
+        known = DecodeConfig.__slots__
+        if not dict(training.get("thresholds") or {}).keys() <= set(known):
+            raise ValueError("it was fitted at thresholds that do not exist")
     except DataError as error:
         raise DataError(f"{path}: {error}; fit it again") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-import yaml
 from torch import Tensor, nn
 
+from armseg_ros.data.plain_yaml import load_plain_yaml
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint
 from armseg_ros.train.layers import fuse_batch_norm
@@ -171,7 +171,10 @@ def _training_info(content: dict[str, Any]) -> dict[str, str]:
     """Read what a best.pt says of its run."""
     if not isinstance(content.get("settings"), str):
         return {}
-    settings = yaml.safe_load(content["settings"])
+    try:
+        settings = load_plain_yaml(content["settings"])
+    except ValueError as error:
+        raise DataError(f"the settings in the checkpoint do not read: {error}") from error
     metrics = {name: round(value, 4) for name, value in content.get("metrics", {}).items()}
     val = Path(settings["val"] or settings["data"][0]).name
     return {

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from armseg_ros.config import require_range
-from armseg_ros.errors import ConfigError
+from armseg_ros.data.plain_yaml import load_plain_yaml
+from armseg_ros.errors import ConfigError, one_line
 from armseg_ros.train.augment import AugmentSettings
 from armseg_ros.train.loss import LossSettings
 
@@ -176,9 +177,11 @@ def read_settings(path: Path) -> dict[str, Any]:
         ConfigError: The file is missing or is not a YAML mapping.
     """
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a run's settings: {error}") from error
+        mapping = load_plain_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read as a run's settings: {one_line(error)}"
+        ) from error
     if not isinstance(mapping, dict):
         raise ConfigError(f"{path}: expected a mapping of settings")
     return mapping

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rosbags.interfaces import Connection, MessageDefinitionFormat
-from rosbags.typesys import Stores, TypesysError, get_types_from_idl, get_types_from_msg
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg
 from rosbags.typesys import get_typestore as builtin_typestore
 from rosbags.typesys.store import Typestore
 
-from armseg_ros.errors import DataError
+from armseg_ros.errors import DataError, one_line
 
 IMAGE_TOPIC = "/image/compressed"
 TRUTH_TOPIC = "/ground_truth"
@@ -60,35 +60,39 @@ def reading_typestore(connections: Iterable[Connection], where: str) -> Typestor
         DataError: A definition in the bag does not parse, or its InstanceArray is another one.
     """
     store = writing_typestore()
+    standard = set(builtin_typestore(Stores.LATEST).fielddefs)  # a bag has no say in these
     for connection in connections:
         text = connection.msgdef.data
-        if connection.msgdef.format == MessageDefinitionFormat.NONE or not text:
+        known = connection.msgtype in standard
+        if connection.msgdef.format == MessageDefinitionFormat.NONE or not text or known:
             continue
         try:
             if connection.msgdef.format == MessageDefinitionFormat.MSG:
                 types = get_types_from_msg(text, connection.msgtype)
             else:
                 types = get_types_from_idl(text)
-            for name in types:
+            for name in types.keys() - standard:
                 store.fielddefs.pop(name, None)
-            store.register(types)
-        except (TypesysError, AssertionError) as error:
+            store.register({n: fields for n, fields in types.items() if n not in standard})
+        except Exception as error:  # the parser and the code it makes fail in many ways
             raise DataError(
                 f"{where}: the definition of {connection.msgtype} (topic {connection.topic}) "
-                f"does not parse: {error}"
+                f"does not parse: {one_line(error)}"
             ) from error
     _check_truth_fields(store, where)
     return store
 
 
 def _check_truth_fields(store: Typestore, where: str) -> None:
+    own = writing_typestore()
     for name, needed in _TRUTH_FIELDS.items():
-        _, fields = store.fielddefs[name]
-        missing = needed - {field for field, _ in fields}
+        wanted = {field: kind for field, kind in own.fielddefs[name][1] if field in needed}
+        found = dict(store.fielddefs[name][1])
+        missing = {field for field, kind in wanted.items() if found.get(field) != kind}
         if missing:
             raise DataError(
-                f"{where}: its {name} lacks {', '.join(sorted(missing))}; the bag is of another "
-                "version of armseg_ros, so write it again"
+                f"{where}: its {name} lacks {', '.join(sorted(missing))} as we know it; the bag "
+                "is of another version of armseg_ros, so write it again"
             )
 
 

@@ -23,7 +23,7 @@ from armseg_ros.data.bag.storage import (
 from armseg_ros.data.coco import is_whole_number
 from armseg_ros.data.folder import check_size
 from armseg_ros.data.images import bgr_from_raw, decode_image
-from armseg_ros.errors import DataError
+from armseg_ros.errors import DataError, one_line
 from armseg_ros.types import Frame, Instances
 
 
@@ -205,7 +205,7 @@ class BagDataset:
         try:
             return self._store.deserialize_cdr(raw, message_type)
         except Exception as error:  # damaged bytes fail in any way inside generated code
-            reason = str(error) or type(error).__name__
+            reason = one_line(error) or type(error).__name__
             raise DataError(f"{where} does not deserialize as {message_type}: {reason}") from error
 
     def _read_truths(self, reader: Reader) -> dict[int, bytes]:
@@ -232,9 +232,10 @@ class BagDataset:
                 if message is None:
                     raise ValueError(fault)
                 stamp, info = _parse_info(message.data)
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
                 raise DataError(
-                    f"{self.path}: a message of {names.INFO_TOPIC} is not a sample record: {error}"
+                    f"{self.path}: a message of {names.INFO_TOPIC} is not a sample record: "
+                    f"{one_line(error)}"
                 ) from error
             out[stamp] = info
         ids = {info.image_id for info in out.values()}

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from armseg_ros.data.bag import definitions as names
-from armseg_ros.errors import DataError
+from armseg_ros.data.plain_yaml import load_plain_yaml
+from armseg_ros.errors import DataError, one_line
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def opened(path: Path) -> Iterator[Reader]:
         reader.open()
     except Exception as error:  # a damaged bag fails in the parser, the database or a checksum
         raise DataError(
-            f"{path}: not a readable bag ({error}); if its recording was cut off, "
+            f"{path}: not a readable bag ({one_line(error)}); if its recording was cut off, "
             "'ros2 bag reindex' or 'mcap recover' may mend it"
         ) from error
     try:
@@ -35,10 +35,10 @@ def opened(path: Path) -> Iterator[Reader]:
 def recorded_split(path: Path) -> str | None:
     """Name the COCO split that a bag says it was written from; None where it does not."""
     try:
-        document = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
+        document = load_plain_yaml((path / "metadata.yaml").read_text(encoding="utf-8"))
         custom = document["rosbag2_bagfile_information"].get("custom_data") or {}
         split = custom.get(names.SPLIT_KEY)
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None  # a bare storage file, or metadata of another make
     return split if isinstance(split, str) else None
 
@@ -55,7 +55,7 @@ def raw_messages(reader: Reader, topic: str, path: Path) -> Iterator[tuple[Conne
             return
         except Exception as error:  # as in opened
             raise DataError(
-                f"{path}: damaged after {count} messages of {topic} ({error}); "
+                f"{path}: damaged after {count} messages of {topic} ({one_line(error)}); "
                 "'mcap recover' or sqlite3's '.recover' may mend it"
             ) from error
         count += 1
