@@ -26,8 +26,12 @@ class BackendError(ArmsegError):
 
 
 def one_line(error: Exception, longest: int = 300) -> str:
-    """Bring the text of another library's error into one line of at most ``longest`` letters."""
-    return " ".join(str(error).split())[:longest]
+    """Bring the text of another library's error into one line of at most ``longest`` letters.
+
+    Control characters, which a damaged file may have put into it, become question marks.
+    """
+    text = " ".join(str(error).split())[:longest]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def shown(value: object) -> str:
