@@ -16,7 +16,7 @@ from rclpy.node import Node
 
 from armseg_ros.errors import ArmsegError
 
-THREADS = 3  # one may load a model, a second refuse to do so, and a third still takes images
+THREADS = 4  # images, services, a model that loads, and a second one that is refused meanwhile
 SETTLE_TIMEOUT_S = 0.5
 POLL_S = 0.005
 BETWEEN_STATES = State.TRANSITION_STATE_CONFIGURING  # such states are numbered from here on

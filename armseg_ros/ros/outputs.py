@@ -47,6 +47,7 @@ class Output:
                 incompatible_qos=self._on_incompatible, **events
             ),
             qos_overriding_options=overridable(),
+            callback_group=node.slow,  # of events alone; see SegmenterNode._listen
         )
 
     @property

@@ -18,6 +18,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -162,6 +163,8 @@ class SegmenterNode(ManagedNode):
             image_qos(self._values["image_reliability"], self._values["image_depth"]),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
             qos_overriding_options=overridable(),
+            # An entity that is destroyed while it is called bars its group in rclpy for good.
+            callback_group=MutuallyExclusiveCallbackGroup(),
         )
 
     def _stop_listening(self) -> None:

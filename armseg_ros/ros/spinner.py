@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import (
     ExternalShutdownException,
     MultiThreadedExecutor,
@@ -113,9 +114,21 @@ class Spinner:
         self._executor.shutdown()  # waits for callbacks in other threads
         self._node.destroy_node()  # Jazzy's shutdown leaves it in the graph
 
-    def _spin(self) -> None:
+    def _turn(self) -> None:
+        """Spin until the context ends, or something is destroyed at the moment it is called.
+
+        rclpy raises for an entity that another thread destroys once the executor holds it for
+        ready; there is nothing to be done for it, and the others go on.
+        """
         try:
             self._executor.spin()
+        except InvalidHandle:
+            _log.debug("an entity was destroyed while it was ready")
+
+    def _spin(self) -> None:
+        try:
+            while self._context.ok():
+                self._turn()
         except ExternalShutdownException:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the main thread must know
