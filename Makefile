@@ -1,5 +1,6 @@
 # make test   everything that CI checks: lint, format, types, tests
 # make demo   make pictures, segment them through the real node and measure the result
+# make curation  measure what choosing pictures is worth, and write it into docs/curation.md
 # make browser  install Chromium for the tests of pages, where apt and root are there
 # make venv   only set up .venv (PYTHON=python3.12 chooses the interpreter)
 #
@@ -19,7 +20,7 @@ COMPILED_FROM := package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg launch/
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
 unexport COLCON_PREFIX_PATH ROS_DISTRO _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV
 
-.PHONY: venv venv-test test lint types pytest browser demo clean
+.PHONY: venv venv-test test lint types pytest browser demo curation clean
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/package
@@ -73,5 +74,8 @@ browser:
 demo: venv
 	$(RUN) -m armseg_ros.cli.main demo --output demo_output
 
+curation: venv-test
+	$(RUN) -m armseg_ros.latent.proof curation_output --page docs/curation.md
+
 clean:
-	rm -rf build dist install log demo_output *.egg-info
+	rm -rf build dist install log demo_output curation_output *.egg-info

@@ -16,6 +16,7 @@ from armseg_ros.threads import use_one_blas_thread
 VERBS = (
     "segment", "evaluate", "compare", "explore", "bag", "bench", "demo", "synth",
     "train", "export", "quantize", "quality", "engine",
+    "select", "prune", "check", "apply",
 )  # fmt: skip
 
 

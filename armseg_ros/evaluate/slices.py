@@ -36,7 +36,7 @@ class SliceIndex:
             if name != OBJECT_COUNT and isinstance(value, (str, bool, int)):
                 self._members[name][str(value)].append(result.image_id)
         objects = int(np.count_nonzero((result.truth.class_ids == OBJECT) & ~result.truth.crowd))
-        self._members[OBJECT_COUNT][_bin(objects)].append(result.image_id)
+        self._members[OBJECT_COUNT][bin_of(objects)].append(result.image_id)
 
     def state(self) -> dict[str, dict[str, list[int]]]:
         """Give what was collected as plain values, for ``take``."""
@@ -63,7 +63,8 @@ class SliceIndex:
         }
 
 
-def _bin(count: int) -> str:
+def bin_of(count: int) -> str:
+    """Name the bin of a number of objects, such as ``6-10``."""
     for low, high in OBJECT_COUNT_BINS:
         if high is None:
             break

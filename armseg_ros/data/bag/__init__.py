@@ -11,6 +11,7 @@ A bag written here holds three topics, all stamped alike:
 
 from armseg_ros.data.bag.extract import extract_coco
 from armseg_ros.data.bag.read import BagDataset, BagItem, read_bag
+from armseg_ros.data.bag.recut import recut_bag
 from armseg_ros.data.bag.write import STORAGES, write_bag_from_coco
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "BagItem",
     "extract_coco",
     "read_bag",
+    "recut_bag",
     "write_bag_from_coco",
 ]

@@ -20,8 +20,8 @@ from armseg_ros.data.coco import (
 from armseg_ros.data.coco_records import truth_records
 from armseg_ros.data.image_header import read_header
 from armseg_ros.data.images import IMAGE_SUFFIXES
+from armseg_ros.data.source import Item
 from armseg_ros.errors import DataError
-from armseg_ros.types import Uint8Array
 
 _log = logging.getLogger(__name__)
 
@@ -74,9 +74,8 @@ def _extract_item(item: BagItem, bag: BagDataset, folder: Path, document: dict[s
     frame, truth = item.frame(), item.truth()
     if bag.has_truth and truth is None:
         return
-    name = _file_name(item)
+    name, content = picture_file(item)
     target = resolve_inside(folder / "images", name, bag.path)
-    content = item.content() if item.encoded else _encode(frame.image, target)
     if target.exists() and target.read_bytes() != content:
         raise DataError(f"{target} exists already and is another picture; choose another folder")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,22 +90,25 @@ def _extract_item(item: BagItem, bag: BagDataset, folder: Path, document: dict[s
         document["annotations"] += [{"id": first + n, **r} for n, r in enumerate(records)]
 
 
-def _encode(image: Uint8Array, target: Path) -> bytes:
-    done, encoded = cv2.imencode(target.suffix, image)
-    if not done:
-        raise DataError(f"{target} cannot be encoded as {target.suffix}")
-    return encoded.tobytes()
+def picture_file(item: Item) -> tuple[str, bytes]:
+    """Give a picture of any source as a file: its name and bytes.
 
+    A name gets the suffix of a picture where it has none, as a stamp. What kind of file a
+    compressed picture is, its first bytes say: ``format`` of image_transport is a sentence, such
+    as ``bgr8; jpeg compressed bgr8``. Raw pixels become PNG, for they must not become lossy.
 
-def _file_name(item: BagItem) -> str:
-    """Give a name with the suffix of a picture, which a stamp does not have.
-
-    What kind of file a compressed picture is, its first bytes say: ``format`` of image_transport
-    is a sentence, such as ``bgr8; jpeg compressed bgr8``. Raw pixels must not become lossy.
+    Raises:
+        DataError: The picture is damaged.
     """
+    encoded = getattr(item, "encoded", True)  # only a bag holds raw pixels
     suffix = PurePosixPath(item.sample_id).suffix.lower()
-    if suffix in IMAGE_SUFFIXES and (item.encoded or suffix not in _LOSSY_SUFFIXES):
-        return item.sample_id
-    if not item.encoded:
-        return item.sample_id + ".png"
-    return item.sample_id + _SUFFIX_OF_FORMAT[read_header(item.content()).format]
+    named = suffix in IMAGE_SUFFIXES and (encoded or suffix not in _LOSSY_SUFFIXES)
+    if encoded:
+        content = item.content()
+        added = "" if named else _SUFFIX_OF_FORMAT[read_header(content).format]
+        return item.sample_id + added, content
+    name = item.sample_id if named else item.sample_id + ".png"
+    done, pixels = cv2.imencode(PurePosixPath(name).suffix, item.frame().image)
+    if not done:
+        raise DataError(f"{name} cannot be encoded as {PurePosixPath(name).suffix}")
+    return name, pixels.tobytes()

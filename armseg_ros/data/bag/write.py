@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,12 @@ _RELIABLE = Qos(
 
 
 def write_bag_from_coco(
-    folder: Path, split: str | None, bag_path: Path, storage: str = "mcap"
+    folder: Path,
+    split: str | None,
+    bag_path: Path,
+    storage: str = "mcap",
+    *,
+    keep: Collection[str] | None = None,
 ) -> int:
     """Write one split as a bag; the pictures keep their bytes.
 
@@ -60,6 +66,7 @@ def write_bag_from_coco(
         split: ``train``, ``val`` or ``test``; None where there is only one.
         bag_path: Folder to make; it must not exist.
         storage: ``mcap`` or ``sqlite3``.
+        keep: Names of the pictures to write; None writes all.
 
     Returns:
         Number of pictures written.
@@ -71,9 +78,12 @@ def write_bag_from_coco(
     if storage not in STORAGES:
         raise DataError(f"storage is {storage!r}, but must be {' or '.join(STORAGES)}")
     dataset = read_coco(folder, split)
+    if keep is not None:
+        samples = tuple(sample for sample in dataset.samples if sample.sample_id in keep)
+        dataset = replace(dataset, samples=samples)
     if not dataset.samples:
         raise DataError(f"{dataset.path} lists no pictures, so there is no bag to write")
-    with _new_folder(bag_path) as path:
+    with new_folder(bag_path) as path:
         writer = Writer(path, version=9, storage_plugin=STORAGES[storage])
         writer.set_custom_data(names.SPLIT_KEY, dataset.path.stem)
         with writer:
@@ -136,7 +146,7 @@ def _info(sample: Sample, stamp: int) -> str:
 
 
 @contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Iterator[Path]:
     """Give a path of the same name to write to; it takes its place only when all went well.
 
     The name must be the final one already, because a bag's storage file is named after it.
