@@ -44,24 +44,10 @@ def _widen(tensor: Any) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
-def float_nodes(model: Any) -> list[str]:
-    """Name what must stay float: the last convolutions before rows and prototypes, and all after.
-
-    They are a hundredth of the work, and their errors go straight into boxes, scores and masks.
-    """
-    last = _last_convolutions(model)
-    live = {name for node in model.graph.node if node.name in last for name in node.output}
-    found = set(last)
-    for node in model.graph.node:  # ONNX keeps them in the order of computation
-        if live.intersection(node.input):
-            found.add(node.name)
-            live.update(node.output)
-    return sorted(found)
-
-
-def _last_convolutions(model: Any) -> set[str]:
+def last_convolutions(model: Any) -> list[str]:
     """Name the convolutions whose result reaches the rows or prototypes through no other one.
 
+    They are a hundredth of the work, and their errors go straight into boxes, scores and masks.
     One of a single output channel is none: YOLOv8 takes the mean of its box distribution so.
     """
     channels = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
@@ -83,7 +69,7 @@ def _last_convolutions(model: Any) -> set[str]:
             found.add(node.name)
         else:
             waiting.extend(node.input)
-    return found
+    return sorted(found)
 
 
 def keep_used_domains(model: Any) -> None:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantise a model to int8, with ranges measured on pictures.
+"""Quantise the convolutions of a model to int8, with ranges measured on pictures.
 
-For CPUs, activations are unsigned with a zero point and everything up to the last convolutions is
-in int8: ONNX Runtime then moves a quarter of the bytes. TensorRT wants signed activations without
-a zero point, float biases, and fuses what lies between convolutions by itself. Weights are signed
-and per channel for both.
+Weights are signed and per channel. Activations are unsigned with a zero point for CPUs; TensorRT
+wants them signed without one, and float biases. What lies between convolutions stays float, as do
+the last ones and box decoding.
 """
 
 from __future__ import annotations
@@ -28,17 +27,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.errors import DataError, one_line
 from armseg_ros.quantize.graph import (
-    float_nodes,
     is_quantised,
     keep_used_domains,
+    last_convolutions,
     to_float32,
 )
 from armseg_ros.types import Float32Array
-
-OPERATORS = {
-    "cpu": ["Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize"],
-    "tensorrt": ["Conv"],
-}
 
 
 def quantize(
@@ -104,8 +98,8 @@ def _quantize(prepared: Path, made: Path, reader: CalibrationDataReader, engine:
             made,
             reader,
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=OPERATORS[engine],
-            nodes_to_exclude=float_nodes(onnx.load(prepared)),
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=last_convolutions(onnx.load(prepared)),
             per_channel=True,
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
