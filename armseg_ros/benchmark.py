@@ -21,6 +21,7 @@ from armseg_ros.data.images import bgr_from_raw
 from armseg_ros.decode import decode
 from armseg_ros.letterbox import Letterbox
 from armseg_ros.masks import encode_crop
+from armseg_ros.quality.shipped import open_flags
 from armseg_ros.types import Detections, Float32Array, RawOutput, Uint8Array
 
 FRAME_HW = (2048, 2448)
@@ -136,6 +137,22 @@ def measure_networks(backends: Sequence[Backend], repeats: int) -> list[StageCos
         StageCost(f"network ({backend.name})", statistics.median(taken), min(taken))
         for backend, taken in zip(backends, times, strict=True)
     ]
+
+
+def measure_flags(scene: Scene, repeats: int) -> StageCost:
+    """Measure the shipped quality model on one OpenCV thread, from candidates to the verdict."""
+    cv2.setNumThreads(1)
+    tensor = scene.letterbox.empty_tensor()
+    scene.letterbox.write_tensor(scene.image, tensor)
+    config = DecodeConfig()
+    decoded = decode(scene.raw, scene.letterbox, config)
+    flags = open_flags()
+    detector = flags.detectors[0]
+
+    def work() -> object:
+        return flags.assess(decoded, scene.raw, tensor, detector, decode_config=config)
+
+    return measure("flags for split and merged objects", work, repeats)
 
 
 def measure_full_frame(scene: Scene, detections: Detections, repeats: int) -> StageCost:

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(detections)} instances, {scene.image.shape[1]}x{scene.image.shape[0]}, CPU time")
     print(f"{'stage':40}{'median ms':>10}{'min ms':>10}")
     message = _measure_message(detections, args.repeats)
-    stages = [*costs, message or run_lengths]
+    flags = benchmark.measure_flags(scene, args.repeats)
+    stages = [*costs, flags, message or run_lengths]
     for cost in stages:
         _print_row(cost.name, cost.median_ms, cost.minimum_ms)
     rest_ms = sum(cost.median_ms for cost in stages)
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     for cost in [*others, full_frame]:
         _print_row(cost.name, cost.median_ms, cost.minimum_ms)
     print(f"full frames / (decode and masks + run-lengths): {full_frame.median_ms / crops_ms:.1f}")
+    print(f"flags / decode and masks: {flags.median_ms / costs[-1].median_ms:.2f}")
     if args.engines:
         _print_engines(args, rest_ms)
     return 0

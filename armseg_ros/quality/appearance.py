@@ -15,7 +15,7 @@ BINS = 16  # of lightness 0..100
 def sharpness_features(evidence: Evidence, cells: Cells) -> dict[str, Float32Array]:
     """How sure the network is of each mask; ``stability`` is that of Segment Anything."""
     logits, in_box = evidence.logits, evidence.in_box
-    certain = ((logits > 1) & in_box).sum(axis=(1, 2), dtype=np.float32)
+    certain = np.bincount(cells.owner[cells.logits > 1], minlength=len(evidence)).astype(np.float32)
     possible = ((logits > -1) & in_box).sum(axis=(1, 2), dtype=np.float32)
     anywhere = (logits > 0).sum(axis=(1, 2), dtype=np.float32)
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,11 @@ class Classifier:
         Raises:
             DataError: The table lacks a column.
         """
-        margin = self.margin(table, names) * self.slope + self.offset
+        return self.calibrate(self.margin(table, names))
+
+    def calibrate(self, margin: FloatArray) -> Float32Array:
+        """Turn log-odds before calibration into probabilities."""
+        margin = margin * self.slope + self.offset
         clipped = np.clip(margin, -MARGIN_LIMIT, MARGIN_LIMIT)
         return (1 / (1 + np.exp(-clipped))).astype(np.float32)
 
@@ -109,10 +114,16 @@ class Classifier:
         """(R,) log-odds before calibration."""
         if names == self.columns:
             return self.model.margin(table)
-        missing = set(self.columns) - set(names)
-        if missing:
-            raise DataError(f"the quality model needs the features {', '.join(sorted(missing))}")
-        return self.model.margin(table[:, [names.index(name) for name in self.columns]])
+        return self.model.margin(table[:, _places(self.columns, names)])
+
+
+@lru_cache(maxsize=64)
+def _places(columns: tuple[str, ...], names: tuple[str, ...]) -> npt.NDArray[np.intp]:
+    """Where each column stands among the names; remembered, as a node asks for every picture."""
+    missing = set(columns) - set(names)
+    if missing:
+        raise DataError(f"the quality model needs the features {', '.join(sorted(missing))}")
+    return np.array([names.index(name) for name in columns], np.intp)
 
 
 def to_plain(classifier: Classifier) -> dict[str, Any]:

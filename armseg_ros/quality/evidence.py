@@ -156,9 +156,12 @@ def _pool_masks(
     cell_px: np.float32,
 ) -> Float32Array:
     coarse = np.ascontiguousarray(prototypes[:, ::2, ::2])
-    logits, _ = _logits(candidates.coefficients[rows], coarse)
     hw = coarse.shape[1], coarse.shape[2]
-    masks = (logits > 0) & _in_box(candidates.boxes[rows] / (2 * cell_px), hw, 0.25)
+    with np.errstate(invalid="ignore", over="ignore"):
+        logits = candidates.coefficients[rows] @ coarse.reshape(len(coarse), -1)
+    masks = (logits.reshape(-1, *hw) > 0) & _in_box(
+        candidates.boxes[rows] / (2 * cell_px), hw, 0.25
+    )
     return masks.reshape(len(rows), hw[0] * hw[1]).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ from armseg_ros.quality.appearance import colour_features, edge_features, sharpn
 from armseg_ros.quality.cells import Cells
 from armseg_ros.quality.evidence import Evidence
 from armseg_ros.quality.hypotheses import hypothesis_features, relate
+from armseg_ros.quality.nested import nested_features
 from armseg_ros.quality.opinions import compare_masks, opinion_features
 from armseg_ros.quality.pairs import PAIR_FEATURES, Pairs, pair_features
 from armseg_ros.quality.shape import hulls_of, shape_features
@@ -54,9 +55,10 @@ def compute_features(evidence: Evidence) -> Features:
         **shape,
         **colour_features(evidence, cells),
         **edge_features(evidence, cells),
+        **nested_features(evidence, cells, pairs),
         **{f"pair_{name}": strongest[:, k] for k, name in enumerate(PAIR_FEATURES)},
     }
-    table = np.stack(list(columns.values()), axis=1).astype(np.float32, copy=False)
+    table = np.column_stack(list(columns.values())).astype(np.float32, copy=False)
     return Features(_finite(table), tuple(columns), pairs, coverage)
 
 

@@ -96,12 +96,14 @@ class QualityModel:
         self, evidence: Evidence, features: Features, count: int, config: QualityConfig
     ) -> Quality:
         pairs = features.pairs
-        p_pair = self._probability("pair", pairs.features, PAIR_FEATURES)
-        table, names = self.instance_columns(
-            features.instances,
-            features.names,
-            (np.stack((pairs.first, pairs.second), axis=1), pairs.features),
-        )
+        p_pair = np.full(len(pairs), np.nan, np.float32)
+        table, names = features.instances, features.names
+        pair = self.classifiers.get("pair")
+        if pair is not None:
+            margins = pair.margin(pairs.features, PAIR_FEATURES)
+            p_pair = pair.calibrate(margins)
+            rows = np.stack((pairs.first, pairs.second), axis=1)
+            table, names = _with_margin(table, names, strongest_margin(rows, margins, len(table)))
         p_over = self._probability("over", table, names)
         p_under = self._probability("under", table, names)
         frame = [
@@ -149,8 +151,7 @@ class QualityModel:
         if classifier is None:
             return table, names
         margins = classifier.margin(pairs[1], PAIR_FEATURES)
-        strongest = strongest_margin(pairs[0], margins, len(table))
-        return np.column_stack((table, strongest)), (*names, PAIR_MARGIN)
+        return _with_margin(table, names, strongest_margin(pairs[0], margins, len(table)))
 
     def _probability(
         self, target: str, table: Float32Array, names: tuple[str, ...]
@@ -217,6 +218,12 @@ def load_quality_model(path: Path) -> QualityModel:
     return QualityModel(detectors, classifiers, training, references, unfitted)
 
 
+def _with_margin(
+    table: Float32Array, names: tuple[str, ...], strongest: Float32Array
+) -> tuple[Float32Array, tuple[str, ...]]:
+    return np.column_stack((table, strongest)), (*names, PAIR_MARGIN)
+
+
 def _scatter(
     values: Float32Array, evidence: Evidence, count: int, missing: np.float32
 ) -> Float32Array:
@@ -228,9 +235,9 @@ def _scatter(
 def _partners(evidence: Evidence, features: Features, p_pair: Float32Array, count: int) -> Any:
     partner = np.full(count, -1, np.int32)
     pairs = features.pairs
-    for index in np.argsort(p_pair, kind="stable"):  # the most probable one is written last
-        first, second = evidence.objects[[pairs.first[index], pairs.second[index]]]
-        partner[first], partner[second] = second, first
+    first, second = evidence.objects[pairs.first].tolist(), evidence.objects[pairs.second].tolist()
+    for index in np.argsort(p_pair, kind="stable").tolist():  # the most probable one comes last
+        partner[first[index]], partner[second[index]] = second[index], first[index]
     return partner
 
 

@@ -15,7 +15,7 @@ from armseg_ros.quality.evidence import Evidence
 from armseg_ros.quality.hypotheses import INSIDE, Relations
 from armseg_ros.quality.opinions import Opinions, common_whole
 from armseg_ros.quality.shape import Hulls
-from armseg_ros.types import BoolArray, Float32Array
+from armseg_ros.types import Float32Array
 
 MAX_PAIRS = 24
 LEAST_MARGIN = -8.0  # log-odds of an instance without any pair
@@ -50,11 +50,13 @@ class Pairs:
         first: (Q,) index into the evidence's instances.
         second: (Q,) index, larger than ``first``.
         features: (Q, len(PAIR_FEATURES)) float32.
+        common: (N, N) float32 cells that two instances share.
     """
 
     first: npt.NDArray[np.intp]
     second: npt.NDArray[np.intp]
     features: Float32Array
+    common: Float32Array
 
     def __len__(self) -> int:
         return len(self.first)
@@ -103,20 +105,19 @@ def pair_features(
         The 24 closest pairs at most.
     """
     count, size = len(evidence), evidence.gradient.size
-    masks = evidence.masks.reshape(count, size)
-    grown = grow(grow(evidence.masks)).reshape(count, size)
-    lit = (evidence.logits > 0).reshape(count, size)
-    mask_rows = masks.astype(np.float32)
-    shared = mask_rows @ mask_rows.T / np.minimum(cells.area[:, None], cells.area)
-    touch = grown.astype(np.float32) @ mask_rows.T
-    leak = lit.astype(np.float32) @ mask_rows.T / cells.area
+    masks = evidence.masks.reshape(count, size).astype(np.float32)
+    grown = grow(evidence.masks, 2).reshape(count, size).astype(np.float32)
+    common, touch, border = masks @ masks.T, grown @ masks.T, grown @ grown.T
+    edges = (grown * evidence.gradient.ravel()) @ grown.T / np.maximum(border, 1)
+    lit = (evidence.logits.reshape(count, size) > 0).astype(np.float32) @ masks.T
+    shared = common / np.minimum(cells.area[:, None], cells.area)
+    leak = lit / cells.area
     iou, iomin = _box_overlap(evidence.boxes)
     closeness = np.maximum.reduce((leak, leak.T, iomin, shared))
     closeness += (touch > 0) * np.float32(0.5)
     first, second = _closest(closeness)
-    perimeter = (grown & ~masks).sum(axis=1) / 2 + 1
+    perimeter = (border.diagonal() - cells.filled) / 2 + 1
     joined = np.minimum(touch, touch.T)[first, second]
-    border = grown[first] & grown[second]
     columns = (
         iou[first, second],
         iomin[first, second],
@@ -127,15 +128,16 @@ def pair_features(
         _common_parent(evidence, opinions[0], first, second),
         common_whole(opinions[1], first, second),
         joined / np.minimum(perimeter[first], perimeter[second]),
-        _solidity_gain(evidence, outline, (first, second)),
+        _solidity_gain(cells.filled, common, outline, (first, second)),
         *_colours(cells, first, second),
-        *_border_edges(evidence, cells, border, (first, second)),
+        edges[first, second],
+        _contrast(edges, cells, (first, second)),
         np.minimum(evidence.scores[first], evidence.scores[second]),
         np.minimum(cells.area[first], cells.area[second])
         / np.maximum(cells.area[first], cells.area[second]),
     )
     table = np.stack(columns, axis=1).astype(np.float32).reshape(-1, len(PAIR_FEATURES))
-    return Pairs(first, second, table)
+    return Pairs(first, second, table, common)
 
 
 def _closest(closeness: Float32Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -188,7 +190,8 @@ def _common_parent(
 
 
 def _solidity_gain(
-    evidence: Evidence,
+    filled: Float32Array,
+    common: Float32Array,
     outline: tuple[Hulls, Float32Array],
     pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
 ) -> Float32Array:
@@ -199,7 +202,7 @@ def _solidity_gain(
         points = np.concatenate((hulls[i], hulls[j]))
         if len(points):
             area = cv2.contourArea(cv2.convexHull(points))
-            union = np.count_nonzero(evidence.masks[i] | evidence.masks[j])
+            union = float(filled[i] + filled[j] - common[i, j])
             out[index] = union / max(area, 1.0) - max(solidity[i], solidity[j])
     return out
 
@@ -220,14 +223,10 @@ def _colours(
     return overlap.astype(np.float32), distance.astype(np.float32, copy=False)
 
 
-def _border_edges(
-    evidence: Evidence,
-    cells: Cells,
-    border: BoolArray,
-    pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
-) -> tuple[Float32Array, Float32Array]:
-    """Mean edge between the two (0 where they are apart), and its share beside their interior's."""
-    area = np.maximum(border.sum(axis=1, dtype=np.float32), 1)
-    between: Float32Array = border.astype(np.float32) @ evidence.gradient.ravel() / area
+def _contrast(
+    edges: Float32Array, cells: Cells, pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+) -> Float32Array:
+    """Share of the mean edge between the two (0 where they are apart) beside their interior's."""
+    between = edges[pairs]
     inside = np.minimum(cells.mean_gradient[pairs[0]], cells.mean_gradient[pairs[1]])
-    return between, ratio(between, between + inside)
+    return ratio(between, between + inside)

@@ -18,12 +18,28 @@ Hulls = Sequence[npt.NDArray[np.int32]]
 
 
 def hulls_of(evidence: Evidence) -> Hulls:
-    """Convex hull of every mask; see ``hull_points``."""
-    out = []
-    for mask, (left, top, right, bottom) in zip(evidence.masks, _windows(evidence), strict=True):
-        hull = hull_points(mask[top:bottom, left:right])
-        out.append(hull + np.array([left, top], np.int32))
-    return out
+    """(K, 2) int32 corners x, y of the convex hull of every mask; an empty mask has none."""
+    masks = evidence.masks
+    filled: BoolArray = np.asarray(masks.any(axis=2))
+    first = masks.argmax(axis=2).astype(np.int32)
+    last = masks.shape[2] - masks[:, :, ::-1].argmax(axis=2).astype(np.int32)
+    return [_hull(*rows) for rows in zip(filled, first, last, strict=True)]
+
+
+def _hull(
+    filled: BoolArray, first: npt.NDArray[np.int32], last: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Hull of the corners of the outermost set cells of each row."""
+    rows = np.flatnonzero(filled)
+    count = len(rows)
+    if not count:
+        return np.zeros((0, 2), np.int32)
+    points = np.empty((4 * count, 2), np.int32)
+    points[:count, 0] = points[count : 2 * count, 0] = first[rows]
+    points[2 * count : 3 * count, 0] = points[3 * count :, 0] = last[rows]
+    points[:count, 1] = points[2 * count : 3 * count, 1] = rows
+    points[count : 2 * count, 1] = points[3 * count :, 1] = rows + 1
+    return cv2.convexHull(points)[:, 0].astype(np.int32, copy=False)
 
 
 def _windows(evidence: Evidence) -> list[list[int]]:
@@ -74,22 +90,6 @@ def _parts_and_waist(crop: BoolArray, logits: Float32Array) -> tuple[float, floa
     areas = sorted(stats[1:, cv2.CC_STAT_AREA].tolist(), reverse=True)
     second = areas[1] / areas[0] if count > 2 else 0.0
     return second, float(count - 1), *_waist(padded.view(np.uint8), logits)
-
-
-def hull_points(mask: BoolArray) -> npt.NDArray[np.int32]:
-    """(K, 2) int32 corners x, y of the convex hull of the set cells of a (h, w) mask.
-
-    An empty mask has none.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    if rows.size == 0:
-        return np.zeros((0, 2), np.int32)
-    first = mask[rows].argmax(axis=1)
-    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
-    x = np.concatenate((first, first, last, last))
-    y = np.concatenate((rows, rows + 1, rows, rows + 1))
-    points = np.stack((x, y), axis=1).astype(np.int32)
-    return cv2.convexHull(points)[:, 0].astype(np.int32, copy=False)
 
 
 def _waist(padded: Uint8Array, logits: Float32Array) -> tuple[float, float]:

@@ -62,7 +62,8 @@ def test_errors_become_one_line(
 def test_bench_prints_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "--instances", "3", "--repeats", "1"]) == 0
     table = capsys.readouterr().out
-    for stage in ("letterbox", "decode and masks", "run-lengths", "full frames"):
+    stages = ("letterbox", "decode and masks", "flags for split", "run-lengths", "full frames")
+    for stage in stages:
         assert stage in table
     assert "3 instances, 2448x2048" in table
 

@@ -173,3 +173,17 @@ def test_the_strongest_pair_of_each_instance() -> None:
     rows = np.array([[0, 1], [1, 2]])
     assert strongest_margin(rows, np.array([-1.0, 3.0]), 4).tolist() == [-1, 3, 3, -8]
     assert strongest_margin(np.zeros((0, 2), int), np.zeros(0), 1).tolist() == [-8]
+
+
+def test_one_instance_inside_another() -> None:
+    """The outer one holds the inner one, with its score; nothing holds the outer one."""
+    outer, inner, apart = (100, 100, 400, 400), (150, 150, 250, 250), (500, 500, 600, 600)
+    made = answer([Row(outer, 0.9), Row(inner, 0.8), Row(apart, 0.7)])
+    features = compute_features(gather(made.candidates, made.detections, made.raw, made.tensor))
+    column = {name: features.instances[:, k] for k, name in enumerate(features.names)}
+    np.testing.assert_allclose(column["holds_share"], [1, 0, 0], atol=0.02)
+    np.testing.assert_allclose(column["held_share"], [0, 1, 0], atol=0.02)
+    np.testing.assert_allclose(column["holds_score"], [0.8, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(column["held_score"], [0, 0.9, 0], atol=1e-6)
+    np.testing.assert_allclose(column["holds_count"], [np.log(2), 0, 0], atol=1e-6)
+    np.testing.assert_allclose(column["holds_union"], [1 / 9, 0, 0], atol=0.02)
