@@ -14,7 +14,7 @@ from armseg_ros.errors import ArmsegError
 from armseg_ros.threads import use_one_blas_thread
 
 VERBS = (
-    "segment", "evaluate", "compare", "explore", "bag", "bench", "demo", "synth",
+    "segment", "evaluate", "report", "compare", "explore", "bag", "bench", "demo", "synth",
     "train", "export", "quantize", "quality", "engine",
     "select", "prune", "check", "apply",
 )  # fmt: skip

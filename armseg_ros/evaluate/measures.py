@@ -17,6 +17,7 @@ from armseg_ros.quality.figures import interval
 from armseg_ros.types import CLASS_NAMES
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 RULES = ("hoover", "seed")
 # Average precision: class, and which of the ten IoU thresholds.
 PRECISIONS = {
@@ -60,7 +61,7 @@ class Measured:
     rankings: dict[str, Ranking]
 
     def values(
-        self, weights: npt.NDArray[np.integer] | None = None, names: Sequence[str] = MEASURES
+        self, weights: IntArray | None = None, names: Sequence[str] = MEASURES
     ) -> dict[str, float]:
         """Compute figures, 0..1; NaN where nothing defines one.
 
@@ -102,7 +103,7 @@ class Measured:
             {name: ranking.part(chosen) for name, ranking in self.rankings.items()},
         )
 
-    def _total(self, name: str, weights: npt.NDArray[np.integer] | None) -> float:
+    def _total(self, name: str, weights: IntArray | None) -> float:
         values = self.sums[name]
         return float(values.sum() if weights is None else weights @ values)
 

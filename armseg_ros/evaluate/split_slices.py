@@ -51,7 +51,7 @@ def _count_bin(count: int) -> str:
 
 def in_order(name: str) -> tuple[float, str]:
     """Sort key: bins by their first number, with ``up to`` before the rest; other names by text."""
-    numbers = re.findall(r"[0-9.]+", name)
+    numbers = re.findall(r"\d+(?:\.\d+)?", name)
     if not numbers:
         return 0.0, name
     return float(numbers[0]) - (1e-9 if name.startswith("up to") else 0.0), name

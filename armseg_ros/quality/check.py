@@ -25,6 +25,7 @@ SIMPLE = {
     "area by the median": ("relative_area", 1),
     "low stability": ("stability", -1),
 }
+LARGEST = "largest of the instances"  # what the flag of a picture has to beat
 HARD = ("pair_touch", "pair_mask_iomin", "children_count", "parents_count")
 
 
@@ -88,7 +89,7 @@ def _target(
     if f"frame_{target}" in model.classifiers:
         frames, frame_labels = frame_rows(table, p, labels)
         whole = model.classifiers[f"frame_{target}"].probability(frames[deployed], FRAME_COLUMNS)
-        largest = {"largest of the instances": frames[deployed, 0]}
+        largest = {LARGEST: frames[deployed, 0]}
         out["frame"] = block(whole, frame_labels[deployed], scenes[deployed], pictures, largest)
     return out
 

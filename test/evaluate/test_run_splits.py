@@ -135,6 +135,7 @@ def test_slices_stand_in_their_order() -> None:
     assert sorted(bins, key=in_order) == ["0-5", "6-10", "11-15", "16+"]
     bins = ["above 0.25 to 0.5", "above 0.5", "up to 0", "above 0 to 0.25"]
     assert sorted(bins, key=in_order) == [bins[2], bins[3], bins[0], bins[1]]
+    assert sorted(["b.", "1.2.3", "..", "a"], key=in_order) == ["..", "a", "b.", "1.2.3"]
     assert [value_bin(v, (0.0, 0.5)) for v in (0.0, 0.25, 0.5, 9.0)] == [
         "up to 0", "above 0 to 0.5", "above 0 to 0.5", "above 0.5",
     ]  # fmt: skip

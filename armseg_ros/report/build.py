@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report: one folder of pages about one run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from armseg_ros.data.source import Source, open_source
+from armseg_ros.errors import ArmsegError
+from armseg_ros.evaluate.measures import Measured, intervals, measure
+from armseg_ros.evaluate.read_run import Run
+from armseg_ros.report import confusion, failures, pages, sections
+from armseg_ros.report.gallery import make_cards
+from armseg_ros.report.slices import NAMES, slice_table
+
+MOST_FAILURES = 200
+STATIC = ("report.css", "report.js", "gallery.js")
+_COLUMNS = tuple(dict.fromkeys([*confusion.COLUMNS, *failures.COLUMNS]))
+
+
+def build_report(
+    run: Run,
+    folder: Path,
+    source: Path | None = None,
+    *,
+    image_topic: str | None = None,
+    most_failures: int = MOST_FAILURES,
+) -> dict[str, Any]:
+    """Write the report of a run.
+
+    Args:
+        run: The run.
+        folder: Where the pages go; made if needed, and refused unless empty.
+        source: Where the pictures are now; None takes the place that the run names.
+        image_topic: Topic of the pictures, where a bag holds several.
+        most_failures: Most failures in the gallery; 0 shows none.
+
+    Returns:
+        ``pictures`` and ``failures`` shown, and ``problem``: one sentence on pictures that the
+        gallery could not show, empty where it shows all.
+
+    Raises:
+        DataError: The folder is in use or cannot be written.
+    """
+    pictures = _open(run, source, image_topic)
+    pages.make_folder(folder)
+    pages.write_static(folder, STATIC)
+    gallery = _gallery(run, folder, pictures, most_failures)
+    base = _base(run)
+    pages.write_page(folder, "gallery.html", **base, **gallery)
+    pages.write_page(folder, "index.html", **base, **_overview(run), failures=gallery["counts"])
+    shown = len(gallery["cards"])
+    return {"pictures": len(run.samples), "failures": shown, "problem": gallery["problem"]}
+
+
+def _base(run: Run) -> dict[str, Any]:
+    """What every page shows; the date stands on a line of its own."""
+    return {
+        "run": run,
+        "summary": run.summary,
+        "title": run.folder.resolve().name,
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _overview(run: Run) -> dict[str, Any]:
+    measured = measure(run)
+    labelled = pc.and_(run.samples["labelled"], pc.equal(run.samples["status"], "answered"))
+    samples = run.samples.filter(labelled)
+    instances = run.read_instances(_COLUMNS)
+    threshold = float(run.summary["settings"]["operating_threshold"])
+    has_truth = len(samples) > 0
+    return {
+        "headline": sections.headline(measured, intervals(measured)),
+        "curves": sections.curves(run, measured) if has_truth else None,
+        "scatter": sections.scatter(instances) if has_truth else None,
+        "splits": sections.splits(run),
+        "flags": sections.flags(run),
+        "confusion": sections.confusion(instances, threshold) if has_truth else None,
+        "errors": sections.picture_errors(measured) if has_truth else None,
+        **_slices(measured, samples),
+        "overall": measured.values(names=NAMES) if has_truth else None,
+        "latency": sections.latency(run),
+        "found": sections.found(run, instances),
+    }
+
+
+def _slices(measured: Measured, samples: pa.Table) -> dict[str, Any]:
+    table = slice_table(measured, samples) if len(samples) else None
+    ends = [
+        s.intervals["object_mask_ap"][1]
+        for rows in (table or {}).values()
+        for s in rows
+        if s.intervals["object_mask_ap"]
+    ]
+    top = min(1.0, np.ceil(10 * max(ends, default=1.0)) / 10) or 1.0
+    return {"slices": table, "top": float(top)}
+
+
+def _open(run: Run, source: Path | None, image_topic: str | None) -> Source | str:
+    """Open the pictures, or say why that is not possible; a given source must be right."""
+    place = source or Path(str(run.config.get("source", "")))
+    try:
+        return open_source(place, run.config.get("split"), image_topic)
+    except (ArmsegError, OSError) as error:
+        if source is not None:
+            raise
+        return f"{error}; give its place with --source"
+
+
+def _gallery(run: Run, folder: Path, source: Source | str, most: int) -> dict[str, Any]:
+    answered = run.samples.filter(pc.equal(run.samples["status"], "answered"))
+    labelled = answered.filter(answered["labelled"])["image_id"].to_pylist()
+    threshold = float(run.summary["settings"]["operating_threshold"])
+    instances: pa.Table = run.read_instances(failures.COLUMNS)
+    chosen, counts = failures.find_failures(instances, labelled, threshold, most)
+    del instances
+    if isinstance(source, str):
+        cards, problem = make_cards(run, chosen, None, folder / "crops")
+        problem = source
+    else:
+        cards, problem = make_cards(run, chosen, source, folder / "crops")
+    shown = Counter(card.kind for card in cards)
+    splits = run.summary["splits"]
+    if splits:  # which of the two it is shows in the masks only
+        counts |= {"over": splits["seed"]["fragments"]}
+        counts |= {"duplicate": splits["seed"]["duplicates"]}
+    return {
+        "cards": cards,
+        "counts": [
+            {"kind": kind, "meaning": meaning, "total": counts.get(kind, 0), "shown": shown[kind]}
+            for kind, meaning in failures.KINDS.items()
+            if counts.get(kind, 0) or shown[kind]
+        ],
+        "problem": problem,
+        "labelled": bool(labelled),
+    }
