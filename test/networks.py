@@ -58,7 +58,9 @@ def write_network(
     return path
 
 
-def write_convolutions(path: Path, *, dtype: type = np.float32, seed: int = 0) -> Path:
+def write_convolutions(
+    path: Path, *, dtype: type = np.float32, dynamic: bool = False, seed: int = 0
+) -> Path:
     """Write a network of real convolutions with the outputs of YOLOv5-seg for 64x64 pictures.
 
     Two layers with SiLU, then one convolution for the prototypes and one for each stride.
@@ -102,10 +104,14 @@ def write_convolutions(path: Path, *, dtype: type = np.float32, seed: int = 0) -
     nodes.append(helper.make_node("Sigmoid", ["rows"], ["output0"], "output0_s"))
     kind = TensorProto.FLOAT if dtype is np.float32 else TensorProto.FLOAT16
     shapes = {"output0": [1, 252, 39], "output1": [1, 32, 16, 16]}
+    shape = [1, 3, 64, 64]
+    if dynamic:
+        shapes = {"output0": ["n", "rows", "columns"], "output1": ["n", 32, "height", "width"]}
+        shape = ["n", 3, "H", "W"]
     graph = helper.make_graph(
         nodes,
         "convolutions",
-        [helper.make_tensor_value_info("images", kind, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("images", kind, shape)],
         [helper.make_tensor_value_info(name, kind, shape) for name, shape in shapes.items()],
         weights,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from networks import write_convolutions, write_network
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from armseg_ros.backends.base import open_backend
 from armseg_ros.backends.model_info import file_sha256
@@ -82,6 +82,38 @@ def test_last_convolutions_stay_float(tmp_path: Path) -> None:
     types = {name: values.dtype for name, values in weights_of(tmp_path / "int8.onnx").items()}
     assert types["level_8_w"] == types["output1_w"] == np.float32
     assert types["first_w_quantized"] == types["second_w_quantized"] == np.int8
+
+
+def test_box_distribution_of_yolov8_is_no_last_convolution() -> None:
+    """Its mean is taken by a convolution of one output channel; the one before it matters."""
+    weights = [
+        numpy_helper.from_array(np.zeros((64, 8, 1, 1), np.float32), "w"),
+        numpy_helper.from_array(np.zeros((1, 16, 1, 1), np.float32), "mean"),
+        numpy_helper.from_array(np.array([1, 16, 4, -1]), "shape"),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["logits"], "boxes"),
+        helper.make_node("Reshape", ["logits", "shape"], ["bins"], "split"),
+        helper.make_node("Softmax", ["bins"], ["shares"], "softmax", axis=1),
+        helper.make_node("Conv", ["shares", "mean"], ["y"], "dfl"),
+    ]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 8, 8, 8]), ("y", [1, 1, 4, 64]))
+    ]
+    graph = helper.make_graph(nodes, "dfl", values[:1], values[1:], weights)
+    assert last_convolutions(helper.make_model(graph)) == ["boxes"]
+
+
+def test_dynamic_axes(tmp_path: Path) -> None:
+    plain = write_convolutions(tmp_path / "plain.onnx", dynamic=True)
+    quantize(plain, INPUTS, tmp_path / "int8.onnx")
+    wanted, found = (
+        open_backend(tmp_path / name, network_size=96).infer(np.ones((1, 3, 96, 96), np.float32))
+        for name in ("plain.onnx", "int8.onnx")
+    )
+    assert found.prototypes.shape == (32, 24, 24)
+    assert np.abs(wanted.candidates - found.candidates).max() < 0.1
 
 
 def test_tensorrt_gets_signed_activations_without_zero_point(tmp_path: Path) -> None:
