@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -193,13 +194,20 @@ def descriptor(parameter: NodeParameter) -> ParameterDescriptor:
 
 
 def check_choices(values: Mapping[str, Any]) -> None:
-    """Raise ``ConfigError`` where a text is none of the allowed ones."""
+    """Raise ``ConfigError`` where a text is none of the allowed ones, or a number is not finite.
+
+    NaN passes every range that ROS checks: it is neither too low nor too high.
+    """
     for parameter in PARAMETERS:
         value = values.get(parameter.name)
         if parameter.choices and value is not None and value not in parameter.choices:
             raise ConfigError(
                 f"parameter {parameter.name} is {value!r}, "
                 f"but must be one of {', '.join(parameter.choices)}"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(
+                f"parameter {parameter.name} is {value}, but must be {parameter.allowed()}"
             )
 
 

@@ -15,6 +15,7 @@ from armseg_ros.config import SegmenterConfig
 from armseg_ros.errors import ConfigError
 from armseg_ros.ros.parameter_documents import HEAD, as_markdown, as_yaml, replace_table
 from armseg_ros.ros.parameters import (
+    BY_NAME,
     PARAMETERS,
     check_choices,
     descriptor,
@@ -72,3 +73,12 @@ def test_wrong_texts_and_classes_are_refused() -> None:
     assert segmenter_config(DEFAULTS | {"class_ids": [1]}).decode.class_ids == (1,)
     for everything in ([-1], [], None):  # ROS hands an empty list over as nothing
         assert segmenter_config(DEFAULTS | {"class_ids": everything}).decode.class_ids == ()
+
+
+@pytest.mark.parametrize("name", ["overlay_scale", "max_age_ms", "score_threshold"])
+def test_numbers_that_are_none_are_refused_with_the_range(name: str) -> None:
+    """ROS lets NaN through: it is neither below a range nor above it."""
+    limits = BY_NAME[name].allowed()
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match=f"{name} is {value}, but must be {limits}"):
+            check_choices({name: value})
