@@ -27,8 +27,8 @@ from armseg_ros.soak.verdict import Outcome
 
 ROUND_S = (3.0, 12.0)  # shortest and longest
 ANSWER_TIMEOUT_S = 60.0  # an image that takes longer has been forgotten
-CONNECT_TIMEOUT_S = 60.0
-RESEND_S = 2.0
+CONNECT_TIMEOUT_S = 120.0
+RESEND_S = 15.0  # longer than an answer takes on a busy machine
 BROKEN_SHARE = 0.3
 MEDDLE_SHARE = 0.02  # of the images: as often something else happens before it is sent
 RELOAD_SHARE = 0.05  # of that, since a reload takes as long as some images
@@ -100,11 +100,11 @@ class Soak:
             "cleaned up and configured": self._clean_up,
             "camera restarts": self._restart_camera,
         }
-        while not self._over:
+        while not self._is_over():
             if not self._open_round():
                 break
             self._flow()
-            if self._over:
+            if self._is_over():
                 break
             name = self._chooser.choice(list(endings))
             self._actions[name] += 1
@@ -118,8 +118,7 @@ class Soak:
             (time.monotonic() - self._start) / 60,
         )
 
-    @property
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return self._stop() or time.monotonic() - self._start > self._settings.minutes * 60
 
     def _open_round(self) -> bool:
@@ -127,6 +126,7 @@ class Soak:
         end = time.monotonic() + CONNECT_TIMEOUT_S
         while time.monotonic() < end and not self._stop():
             if self._client.wait(lambda: self._client.connected, RESEND_S):
+                self._expose()  # what was sent before the node listened
                 self._send(healthy=True)
                 if self._client.wait_for_room(RESEND_S, 1):
                     return True
@@ -141,7 +141,7 @@ class Soak:
     def _flow(self) -> None:
         """Send images as fast as the node settles them."""
         end = time.monotonic() + self._chooser.uniform(*ROUND_S)
-        while time.monotonic() < end and not self._over:
+        while time.monotonic() < end and not self._is_over():
             self._measure()
             if self._chooser.random() < MEDDLE_SHARE:
                 self._meddle()
