@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -97,7 +98,12 @@ class _Flat:
 def _positive_terms(
     flat: _Flat, targets: Tensor, labels: Tensor, wanted: Tensor, settings: LossSettings
 ) -> dict[str, Tensor]:
-    """Assign anchors, write their objectness targets into ``wanted``, return the other terms."""
+    """Assign anchors, write their objectness targets into ``wanted``, return the other terms.
+
+    The target is the geometric mean of the alignment's, which knows the box alone, and of the mask
+    IoU that the object's positives reach: what ranks high should be good as a mask (mask scoring,
+    Huang et al. 2019, without a layer of its own).
+    """
     classes = flat.logits.shape[2] - 5 - MASK_COEFFICIENTS
     rows, owner = find_candidates(targets[:, 2:6], flat.shapes, flat.anchors)
     picture, class_of = targets[owner, 0].long(), targets[owner, 1].long()
@@ -108,20 +114,27 @@ def _positive_terms(
     score = _score(chosen, class_of, classes)
     found = align(score, iou.detach(), owner, anchor, settings.top)
     k, m = found.keep, found.keep[found.rank < settings.mask_top]
-    wanted[picture[k], rows[k]] = found.target
     weight = found.target + TARGET_FLOOR
     weight = weight / weight.sum().clamp(min=1)
     one_hot = F.one_hot(class_of[k], classes).float()
     class_logits = chosen[k, 5 : 5 + classes]
     entropy = F.binary_cross_entropy_with_logits(class_logits, one_hot, reduction="none")
     coefficients = chosen[m, 5 + classes :]
-    mask, dice = mask_terms(coefficients, targets[owner[m]], flat.prototypes, labels)
+    masks = mask_terms(coefficients, targets[owner[m]], flat.prototypes, labels)
+    fit = object_means(masks.iou, owner[m], len(targets))
+    wanted[picture[k], rows[k]] = (found.target * fit[owner[k]]).sqrt()
     return {
         "box": ((1 - ciou[k]) * weight).sum(),
         "class": (entropy.sum(1) * weight).sum(),
-        "mask": mask,
-        "dice": dice,
+        "mask": masks.cross,
+        "dice": masks.dice,
     }
+
+
+def object_means(values: Tensor, owner: Tensor, count: int) -> Tensor:
+    """Average (p,) values over the positives of each of ``count`` objects; 0 without positives."""
+    sums = values.new_zeros(count).index_add(0, owner, values)
+    return sums / torch.bincount(owner, minlength=count).clamp(min=1)
 
 
 def _score(chosen: Tensor, class_of: Tensor, classes: int) -> Tensor:
@@ -145,24 +158,35 @@ def _objectness(
     return entropy.sum() / wanted.sum().clamp(min=1)
 
 
+class MaskTerms(NamedTuple):
+    """What the masks of p positives are like.
+
+    Attributes:
+        cross: Cross-entropy inside the true box divided by the box's area, averaged; 0 for p = 0.
+        dice: 1 - Dice inside the true box, averaged; 0 for p = 0.
+        iou: (p,) IoU inside the true box of the mask above 0, 0..1, without gradient.
+    """
+
+    cross: Tensor
+    dice: Tensor
+    iou: Tensor
+
+
 def mask_terms(
     coefficients: Tensor, targets: Tensor, prototypes: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Compute the mask terms of p positives, averaged over them.
+) -> MaskTerms:
+    """Compare the masks of p positives with their objects.
 
     Args:
         coefficients: (p, 32).
         targets: (p, 8) row of each positive's object.
         prototypes: (B, 32, h, w).
         labels: (B, L, h, w) uint8.
-
-    Returns:
-        Cross-entropy inside the true box divided by the box's area, and 1 - Dice inside it. Both
-        are 0 for p = 0.
     """
     count = len(coefficients)
     if count == 0:
-        return prototypes.sum() * 0, prototypes.sum() * 0
+        zero = prototypes.sum() * 0
+        return MaskTerms(zero, zero, prototypes.new_zeros(0))
     picture, layer, key = targets[:, 0].long(), targets[:, 6].long(), targets[:, 7]
     logits = _mask_logits(coefficients, picture, prototypes)
     truth = (labels[picture, layer] == key.to(labels.dtype)[:, None, None]).float()
@@ -175,7 +199,11 @@ def mask_terms(
     shared = _box_sum(shown * truth, in_y, in_x)
     sizes = _box_sum(shown + truth, in_y, in_x)
     dice = 1 - (2 * shared + 1) / (sizes + 1)
-    return cross.sum() / count, dice.sum() / count
+    with torch.no_grad():
+        drawn = (logits > 0).float()
+        both = _box_sum(drawn * truth, in_y, in_x)
+        iou = both / (_box_sum(drawn + truth, in_y, in_x) - both).clamp(min=1)
+    return MaskTerms(cross.sum() / count, dice.sum() / count, iou)
 
 
 def _box_sum(values: Tensor, in_y: Tensor, in_x: Tensor) -> Tensor:

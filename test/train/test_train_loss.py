@@ -8,7 +8,7 @@ import torch
 
 from armseg_ros.errors import ConfigError
 from armseg_ros.train.assign import Grid, align, complete_iou, find_candidates
-from armseg_ros.train.loss import LossSettings, mask_terms, segmentation_loss
+from armseg_ros.train.loss import LossSettings, mask_terms, object_means, segmentation_loss
 from armseg_ros.train.model import ANCHORS, STRIDES, HeadOutput, YoloV5Seg
 from armseg_ros.train.pictures import IGNORE
 
@@ -97,7 +97,8 @@ def test_mask_terms_of_a_known_logit():
     labels = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
     labels[0, 0, :, :2] = 7
     targets = torch.tensor([[0, 0, 8.0, 8.0, 16.0, 16.0, 0, 7]])
-    cross, dice = mask_terms(coefficients, targets, prototypes, labels)
+    cross, dice, iou = mask_terms(coefficients, targets, prototypes, labels)
+    assert iou.tolist() == [1.0]
     assert float(cross) == pytest.approx(math.log1p(math.exp(-4)), rel=1e-5)
     on, off = 1 / (1 + math.exp(-4)), 1 / (1 + math.exp(4))
     wanted = 1 - (2 * 8 * on + 1) / (8 * on + 8 * off + 8 + 1)
@@ -117,6 +118,20 @@ def test_mask_terms_look_only_inside_the_box_and_at_their_own_layer():
     labels[1, 0] = 3
     after = mask_terms(coefficients, targets, prototypes, labels)
     assert [float(v) for v in before] == pytest.approx([float(v) for v in after])
+
+
+def test_mask_iou_of_a_mask_that_is_half_right():
+    prototypes = torch.ones(1, 32, 4, 4)
+    labels = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
+    labels[0, 0, :, :2] = 7
+    targets = torch.tensor([[0, 0, 8.0, 8.0, 16.0, 16.0, 0, 7]] * 2)
+    coefficients = torch.stack((torch.ones(32), -torch.ones(32)))  # everything; nothing
+    assert mask_terms(coefficients, targets, prototypes, labels).iou.tolist() == [0.5, 0.0]
+
+
+def test_object_means_leave_objects_without_positives_at_0():
+    means = object_means(torch.tensor([0.2, 0.4, 0.9]), torch.tensor([0, 0, 2]), 3)
+    assert means.tolist() == pytest.approx([0.3, 0.0, 0.9])
 
 
 def test_mask_terms_of_several_pictures_equal_one_at_a_time():
