@@ -48,7 +48,7 @@ def train(
     Args:
         settings: The run's settings.
         run: Folder for ``config.yaml``, ``log.csv``, ``curves.png``, ``last.pt`` (to resume from)
-            and ``best.pt`` (best averaged weights by Object mask AP).
+            and ``best.pt`` (best averaged weights by mask AP, mean of the classes).
         resume: Go on from ``run/last.pt``. With the same settings a run by steps or epochs goes on
             exactly as if it had not stopped.
         stop: Asked before every step; where it says True the run writes ``last.pt`` and ends.
@@ -200,8 +200,9 @@ class Trainer:
         self._metrics = metrics
         row = self._row(self._clock.progress(self.step), meter.take())
         history.add(row | metrics)
-        best = metrics["object_ap"] > self._best
-        self._best = max(self._best, metrics["object_ap"])
+        score = mean_mask_ap(metrics)
+        best = score > self._best
+        self._best = max(self._best, score)
         self._save(best)
         history.write_table()
         history.draw()
@@ -245,3 +246,12 @@ class Trainer:
             "width": width,
             **means,
         }
+
+
+def mean_mask_ap(metrics: dict[str, float]) -> float:
+    """Average mask AP over the classes that validation holds; 0 where it holds none.
+
+    Objects alone would choose weights from before the network has seen the tote at its last size.
+    """
+    known = [metrics[name] for name in ("object_ap", "tote_ap") if not math.isnan(metrics[name])]
+    return sum(known) / len(known) if known else 0.0

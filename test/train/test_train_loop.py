@@ -2,6 +2,7 @@
 """The whole loop: it learns two totes by heart, resumes exactly, and survives a full disk."""
 
 import errno
+import math
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint
 from armseg_ros.train.augment import NO_AUGMENTATION
 from armseg_ros.train.history import Meter, read_history
-from armseg_ros.train.loop import train
+from armseg_ros.train.loop import mean_mask_ap, train
 from armseg_ros.train.model import YoloV5Seg
 from armseg_ros.train.settings import SizeStage, TrainSettings
 
@@ -125,3 +126,11 @@ def test_a_diverged_run_ends_with_a_sentence():
         meter.add({"box": float("nan")})
     with pytest.raises(DataError, match="loss has not been finite for 20 steps"):
         meter.add({"box": float("nan")})
+
+
+def test_the_best_checkpoint_is_that_of_all_classes():
+    early = {"object_ap": 0.37, "tote_ap": 0.49}
+    late = {"object_ap": 0.36, "tote_ap": 0.91}
+    assert mean_mask_ap(late) > mean_mask_ap(early)
+    assert mean_mask_ap({"object_ap": 0.4, "tote_ap": math.nan}) == 0.4
+    assert mean_mask_ap({"object_ap": math.nan, "tote_ap": math.nan}) == 0.0
