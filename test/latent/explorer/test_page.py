@@ -243,3 +243,57 @@ def test_what_stands_out_is_named(page: Browser) -> None:
     page.press("3")
     assert "labelled = no" in page.find("#figures-frame").text
     assert "100 %" in page.find("#figures-frame").text
+
+
+def test_the_picture_under_the_pointer_is_shown(page: Browser) -> None:
+    x, y = page.run("return explorer.map.toPixels(8)")
+    left, top = page.run(
+        "const b = document.querySelector('#overlay').getBoundingClientRect(); return [b.x, b.y]"
+    )
+    move = {"type": "mouseMoved", "x": left + x, "y": top + y}
+    page.driver.execute_cdp_cmd("Input.dispatchMouseEvent", move)
+    row = page.run("return explorer.map.hovered")
+    assert page.find("#tip b").text in sample_ids(page, {row})
+    assert page.find("#tip .thumbnail").is_displayed()
+
+
+def test_thumbnails_show_the_right_pictures(page: Browser) -> None:
+    """Each made-up picture has one colour; the page must show that of the row."""
+    colors = page.run(
+        """
+        const out = [];
+        for (const row of arguments[0]) {
+          const box = explorer.population.thumbnail(row, 80);
+          document.body.append(box);
+          const style = getComputedStyle(box);
+          out.push([style.backgroundImage, style.backgroundPosition, style.backgroundSize]);
+          box.remove();
+        }
+        return out;
+        """,
+        [1, 9, 59],
+    )
+    assert all("thumbnails/0000.jpg" in image for image, _, _ in colors)
+    # 59 pictures on 8 lines: the first, the first of the second line, the third of the last one.
+    assert [place for _, place, _ in colors] == ["0% 0%", "0% 14.2857%", "28.5714% 100%"]
+    assert {size for _, _, size in colors} == {"800% 800%"}
+
+
+def test_without_webgl_the_rest_works(browser: Browser, folder: Path) -> None:
+    script = browser.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument",
+        {
+            "source": "const real = HTMLCanvasElement.prototype.getContext;"
+            "HTMLCanvasElement.prototype.getContext = function (kind) {"
+            " return kind === 'webgl2' ? null : real.call(this, kind); };"
+        },
+    )
+    try:
+        browser.open(folder / "index.html")
+        browser.wait_for("document.body.dataset.ready")
+        assert "needs WebGL 2" in browser.find("#no-map").text
+        browser.press("a")
+        assert len(selected(browser)) == 80
+        assert browser.errors() == []
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
