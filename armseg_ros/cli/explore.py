@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "components below 4 pictures",
     )
     parser.add_argument("--onto", type=Path, help="explorer on whose map to place the pictures")
+    parser.add_argument("--selection", type=Path, help="selection file to show on the map")
     parser.add_argument(
         "--neighbours", type=int, default=12, help="nearest pictures to list of each"
     )
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         thumbnails=not args.no_thumbnails,
         pictures=args.pictures,
         onto=args.onto,
+        selection=args.selection,
     )
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
     try:

@@ -126,7 +126,7 @@ def make_pool(population: Population, slices: Sequence[str] | None = None) -> Po
     evidence[UNCERTAINTY] = uncertainty[order]
     evidence[FOUND] = _floats(columns, "objects_predicted")
     return Pool(
-        inputs=tuple(_input(run) for run in population.runs),
+        inputs=tuple(input_record(run) for run in population.runs),
         run=population.run_index[order],
         sample_ids=tuple(population.sample_ids[i] for i in order),
         image_ids=_image_ids(population)[order],
@@ -137,7 +137,8 @@ def make_pool(population: Population, slices: Sequence[str] | None = None) -> Po
     )
 
 
-def _input(run: Run) -> dict[str, Any]:
+def input_record(run: Run) -> dict[str, Any]:
+    """Say what a run was made from, as a selection file does."""
     return {
         "run": str(run.folder),
         "source": run.config.get("source"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from armseg_ros.config import require_range
 from armseg_ros.errors import DataError
 from armseg_ros.latent.explorer.content import HERE, SCRIPTS, Content
+from armseg_ros.latent.explorer.picks import with_picks
 from armseg_ros.latent.explorer.saved_map import load_map, save_map
 from armseg_ros.latent.explorer.thumbnails import write_thumbnails
 from armseg_ros.latent.features import Population, load_population
@@ -30,6 +31,7 @@ class ExplorerConfig:
         thumbnails: Whether to read the pictures again and show them.
         pictures: Where they are, if not where the runs found them.
         onto: An explorer of the same model on whose map the pictures are placed.
+        selection: Selection file whose picks are shown.
     """
 
     method: Method = "auto"
@@ -38,6 +40,7 @@ class ExplorerConfig:
     thumbnails: bool = True
     pictures: Path | None = None
     onto: Path | None = None
+    selection: Path | None = None
 
     def __post_init__(self) -> None:
         require_range("neighbours", self.neighbours, 1, 50)
@@ -63,7 +66,8 @@ def build_explorer(
 
     Raises:
         DataError: A run cannot be read or has no features, the runs are of two models, the output
-            is in use or cannot be written, or ``onto`` holds no map of this model.
+            is in use or cannot be written, ``onto`` holds no map of this model, or
+            ``selection`` none of these pictures.
     """
     _refuse_used(output)
     population = load_population(folders, seed=config.seed)
@@ -72,6 +76,8 @@ def build_explorer(
             f"{len(population):,} pictures are more than the {MOST_PICTURES:,} that a page can "
             "hold; name fewer runs"
         )
+    if config.selection is not None:
+        population = with_picks(population, config.selection)
     near = find_neighbours(population.reduced, config.neighbours)
     try:
         layout = _lay_out(population, config)

@@ -13,11 +13,11 @@ import jinja2
 import numpy as np
 import pyarrow as pa
 
-from armseg_ros.evaluate.read_run import Run
 from armseg_ros.latent.cluster import cluster
 from armseg_ros.latent.explorer.records import column_record, encode, script
 from armseg_ros.latent.explorer.thumbnails import PER_ROW, Thumbnails
 from armseg_ros.latent.features import Population, run_names
+from armseg_ros.latent.pool import input_record
 from armseg_ros.latent.project import Map, Neighbours
 
 HERE = Path(__file__).parent
@@ -26,7 +26,9 @@ SCRIPTS = (
     "pictures.js", "details.js", "download.js", "main.js",
 )  # fmt: skip
 _OPEN_FILTERS = ("error", "p_over", "p_under", "split", "verdict", "tote_color", "run", "labelled")
-_ALSO_FIRST = ("cluster", "centre_distance", "neighbour_distance", "object_count")
+_ALSO_FIRST = (
+    "selection", "pick_rank", "cluster", "centre_distance", "neighbour_distance", "object_count",
+)  # fmt: skip
 _TABLE = ("error", "p_over", "p_under", "split", "tote_color", "object_count")
 _UNUSUAL = 3  # neighbours whose mean distance says how unusual a picture is
 
@@ -116,7 +118,7 @@ def _population_record(content: Content) -> dict[str, Any]:
     columns = [column_record(name, table.column(name)) for name in _in_order(table.column_names)]
     record: dict[str, Any] = {
         "runs": run_names([run.folder for run in population.runs]),
-        "inputs": [_input(run) for run in population.runs],
+        "inputs": [input_record(run) for run in population.runs],
         "sampleIds": population.sample_ids,
         "imageIds": population.columns.column("image_id").to_pylist(),
         "runIndex": encode(population.run_index.astype(np.int16)),
@@ -164,15 +166,3 @@ def _with_latent_columns(population: Population, near: Neighbours, seed: int) ->
         free = name if name not in table.column_names else f"latent.{name}"
         table = table.append_column(free, column)
     return table
-
-
-def _input(run: Run) -> dict[str, Any]:
-    """Say what a run was made from, as a selection file does."""
-    return {
-        "run": str(run.folder),
-        "source": run.config.get("source"),
-        "split": run.config.get("split"),
-        "operating_threshold": run.summary["settings"]["operating_threshold"],
-        "model_id": run.summary["model"]["model_id"],
-        "content_sha256": run.summary["data"]["content_sha256"],
-    }

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from armseg_ros.latent.columns import numbers
 
-MOST_LEVELS = 200  # texts of more values are no categories: they are shown, not coloured or counted
+MOST_LEVELS = 300  # texts of more values are no categories: they are shown, not coloured or counted
 _WHOLE = 32767  # largest whole number that is written in two bytes
 
 ABOUT = {
@@ -25,6 +25,8 @@ ABOUT = {
     "run": "run folder",
     "labelled": "whether there is ground truth",
     "time_s": "seconds since the first picture of the run",
+    "selection": "what the selection file says of the picture",
+    "pick_rank": "place in the selection file, 1 is first",
     "cluster": "group of k-means in latent space",
     "centre_distance": "latent distance to the centre of the picture's cluster",
     "neighbour_distance": "mean latent distance to the three nearest pictures: large is unusual",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from runs import write_run
 pytest.importorskip("sklearn", reason="the explorer needs scikit-learn (extra 'latent')")
 pytest.importorskip("jinja2", reason="the explorer needs jinja2 (extra 'latent')")
 
+from armseg_ros.data.selection import Pick, Selection, write_selection
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.latent.explorer.build import ExplorerConfig, build_explorer
 
@@ -121,3 +123,22 @@ def test_a_map_that_does_not_fit(tmp_path: Path) -> None:
         build_explorer([run], tmp_path / "out", onto, "")
     with pytest.raises(DataError, match=r"found no map\.npz"):
         build_explorer([run], tmp_path / "out", ExplorerConfig(onto=run), "")
+
+
+def test_a_selection_is_shown_on_the_map(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "a", 4), write_run(tmp_path / "b", 3, seed=1)]
+    picks = (Pick("picture_1_000002.jpg", 2, 0, "far"), Pick("picture_1_000000.jpg", 0, 0, "near"))
+    inputs = ({"run": str(runs[1]), "content_sha256": "1"},)
+    dropped = (Pick("picture_1_000001.jpg", 1, 0, "duplicate"),)
+    path = tmp_path / "keep.json"
+    write_selection(Selection("prune", {}, 0, "", inputs, {}, picks, dropped), path)
+    config = ExplorerConfig(method="pca", selection=path)
+    build_explorer(runs, tmp_path / "out", config, "")
+    columns = {column["name"]: column for column in data(tmp_path / "out")["columns"]}
+    levels, codes = columns["selection"]["levels"], columns["selection"]["codes"]
+    words = [levels[code] for code in np.frombuffer(base64.b64decode(codes), "<i2")]
+    assert words == ["neither"] * 4 + ["picked", "dropped", "picked"]
+    ranks = np.frombuffer(base64.b64decode(columns["pick_rank"]["values"]), "<i2")
+    assert ranks[4:].tolist() == [2, -32768, 1]
+    with pytest.raises(DataError, match="none of its 2 picks is in these runs"):
+        build_explorer(runs[:1], tmp_path / "none", config, "")

@@ -14,6 +14,7 @@ from runs import write_pictures, write_run
 pytest.importorskip("sklearn", reason="the explorer needs scikit-learn (extra 'latent')")
 pytest.importorskip("jinja2", reason="the explorer needs jinja2 (extra 'latent')")
 
+from armseg_ros.data.selection import read_selection
 from armseg_ros.latent.explorer.build import ExplorerConfig, build_explorer
 
 COUNT = 60
@@ -135,9 +136,12 @@ def test_lasso_selects_and_the_files_hold_what_was_selected(page: Browser) -> No
     assert len(lines) == len(expected)
     assert set(lines) == sample_ids(page, expected)
     page.find("#download-selection").click()
-    picks = json.loads(downloaded(page, "selection.json"))["picks"]
-    assert [pick["sample_id"] for pick in picks] == lines  # in the order of the grid
-    assert {pick["run"] for pick in picks} <= {0, 1}
+    assert downloaded(page, "selection.json").endswith("}\n")
+    selection = read_selection(page.downloads / "selection.json")
+    assert [pick.sample_id for pick in selection.picks] == lines  # in the order of the grid
+    runs = [pick.sample_id.startswith("picture_1") for pick in selection.picks]
+    assert [pick.run for pick in selection.picks] == runs
+    assert Path(selection.inputs[1]["run"]).name == "unlabelled"
     assert page.errors() == []
 
 

@@ -45,7 +45,7 @@ def test_flags_become_words() -> None:
 
 
 def test_texts_of_many_values_stay_texts() -> None:
-    names = [f"name {number}" for number in range(300)]
+    names = [f"name {number}" for number in range(301)]
     record = column_record("name", column([*names, None]))
     assert record["kind"] == "text"
     assert record["values"] == [*names, None]

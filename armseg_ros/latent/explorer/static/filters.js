@@ -173,9 +173,12 @@ class LevelFilter {
   }
 
   counts(flags) {
-    const counts = new Map(this.codes.map((code) => [code, 0]));
-    this.column.codes.forEach((code, row) => flags[row] && counts.set(code, counts.get(code) + 1));
-    return counts;
+    const { codes, levels } = this.column;
+    const counts = new Uint32Array(levels.length + 1); // the last is of -1, not known
+    for (let row = 0; row < codes.length; row++) {
+      if (flags[row]) counts[codes[row] < 0 ? levels.length : codes[row]]++;
+    }
+    return new Map(this.codes.map((code) => [code, counts[code < 0 ? levels.length : code]]));
   }
 
   draw() {

@@ -6,13 +6,16 @@ const CLICK_PX = 4; // a drag that is shorter is a click
 const REACH_PX = 14; // how far from the pointer a point is still meant
 const HOVER_WIDTH_PX = 160;
 
-// Whether each of the points (x0, y0, x1, y1, ...) lies in a polygon of [x, y]; even-odd rule.
-function insidePolygon(polygon, x, y) {
+// Whether (x, y) lies in a polygon with corners (x0, y0, x1, y1, ...); even-odd rule.
+function insidePolygon(corners, x, y) {
   let inside = false;
-  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
-    const [xi, yi] = polygon[i];
-    const [xj, yj] = polygon[j];
-    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
+  let [fromX, fromY] = [corners[corners.length - 2], corners[corners.length - 1]];
+  for (let i = 0; i < corners.length; i += 2) {
+    const toX = corners[i];
+    const toY = corners[i + 1];
+    if (toY > y !== fromY > y && x < ((fromX - toX) * (y - toY)) / (fromY - toY) + toX) inside = !inside;
+    fromX = toX;
+    fromY = toY;
   }
   return inside;
 }
@@ -71,7 +74,7 @@ class PopulationMap {
       if (visible[row]) (selected[row] ? above : below).push(row);
     }
     this.points.arrange([
-      { rows: below, alpha: selectedCount ? 0.22 : 0.85, rim: 0 },
+      { rows: below, alpha: selectedCount ? 0.3 : 0.85, rim: 0 },
       { rows: above, alpha: 1, rim: population.count < 20000 ? 1 : 0.4 },
     ]);
   }
@@ -133,13 +136,13 @@ class PopulationMap {
   }
 
   rowsInPolygon(pixels) {
-    const polygon = pixels.map(([px, py]) => this.toMap(px, py));
-    const xs = polygon.map(([x]) => x);
-    const ys = polygon.map(([, y]) => y);
+    const corners = new Float64Array(pixels.flatMap(([px, py]) => this.toMap(px, py)));
+    const xs = corners.filter((_, k) => k % 2 === 0);
+    const ys = corners.filter((_, k) => k % 2 === 1);
     const [left, right] = [Math.min(...xs), Math.max(...xs)];
     const [low, high] = [Math.min(...ys), Math.max(...ys)];
     return this.rowsWhere(
-      (x, y) => x >= left && x <= right && y >= low && y <= high && insidePolygon(polygon, x, y),
+      (x, y) => x >= left && x <= right && y >= low && y <= high && insidePolygon(corners, x, y),
     );
   }
 
@@ -202,7 +205,8 @@ class PopulationMap {
     if (Math.hypot(at[0] - start[0], at[1] - start[1]) > CLICK_PX) this.drag.far = true;
     if (moves) this.pan(at[0] - last[0], at[1] - last[1]);
     else if (this.mode === "box") this.path = [start, [at[0], start[1]], at, [start[0], at[1]]];
-    else this.path.push(at);
+    else if (Math.hypot(at[0] - last[0], at[1] - last[1]) > 1.5) this.path.push(at);
+    else return;
     this.drag.last = at;
     this.redraw();
   }

@@ -3,6 +3,7 @@
 "use strict";
 
 function decode(base64, kind) {
+  if (Uint8Array.fromBase64) return new kind(Uint8Array.fromBase64(base64).buffer);
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
@@ -12,7 +13,21 @@ function decode(base64, kind) {
 // Counts come in two bytes, with the lowest number for "not known".
 function decodeNumbers({ bytes, values }) {
   if (bytes === 4) return decode(values, Float32Array);
-  return Float32Array.from(decode(values, Int16Array), (value) => (value === -32768 ? NaN : value));
+  const short = decode(values, Int16Array);
+  const out = new Float32Array(short.length);
+  for (let i = 0; i < short.length; i++) out[i] = short[i] === -32768 ? NaN : short[i];
+  return out;
+}
+
+function rangeOf(values) {
+  let [low, high, unknown] = [Infinity, -Infinity, 0];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (value < low) low = value;
+    if (value > high) high = value;
+    if (value !== value) unknown++; // NaN
+  }
+  return { low, high, unknown };
 }
 
 const plainNumber = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
@@ -30,13 +45,7 @@ class Column {
     Object.assign(this, record);
     if (this.kind === "number") {
       this.values = decodeNumbers(record);
-      [this.low, this.high] = [Infinity, -Infinity];
-      this.unknown = 0;
-      for (const value of this.values) {
-        if (value < this.low) this.low = value;
-        if (value > this.high) this.high = value;
-        if (Number.isNaN(value)) this.unknown++;
-      }
+      Object.assign(this, rangeOf(this.values));
     } else if (this.kind === "category") {
       this.codes = decode(record.codes, Int16Array);
       this.unknown = this.codes.reduce((sum, code) => sum + (code < 0), 0);
