@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the verb."""
     parser.add_argument("selection", type=Path, help="file of 'select' or 'prune'")
     parser.add_argument(
-        "source", type=Path, help="bag, COCO folder or pictures that were evaluated"
+        "sources", nargs="+", metavar="source", help="what was evaluated, as for 'evaluate'"
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder (csv: file) to make"
@@ -42,14 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write, and say how many pictures there are."""
+    from armseg_ros.data.joined import JoinedSource, find_sources
     from armseg_ros.data.labelling.apply import apply
     from armseg_ros.data.selection import read_selection
     from armseg_ros.data.source import open_source
 
     selection = read_selection(args.selection)
+    named = find_sources(args.sources)
+    several = len(named) > 1
     count = apply(
         selection,
-        open_source(args.source, args.split),
+        JoinedSource(named, args.split) if several else open_source(named[0].path, args.split),
         args.output,
         args.format,
         score_threshold=args.score_threshold,

@@ -109,6 +109,11 @@ class JoinedItem:
         """Further fields of the picture's record."""
         return self.item.attributes
 
+    @property
+    def encoded(self) -> bool:
+        """Whether ``content`` is a picture file; False for raw pixels of a bag."""
+        return bool(getattr(self.item, "encoded", True))
+
     def frame(self) -> Frame:
         """Decode the pixels."""
         frame = self.item.frame()

@@ -15,6 +15,7 @@ from armseg_ros.data.check.labels import check_labels
 from armseg_ros.data.check.suspects import check_suspects
 from armseg_ros.data.coco import splits_in
 from armseg_ros.data.folder import CocoItem
+from armseg_ros.data.joined import find_sources
 from armseg_ros.data.source import Item, Source, open_source
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.evaluate.read_run import Run
@@ -69,15 +70,15 @@ def check(paths: Sequence[Path], runs: Sequence[Run] = (), ignore: Sequence[str]
 
 
 def _open(paths: Sequence[Path]) -> dict[str, Source]:
-    """Open everything; names are splits, or as much of the paths as it takes."""
+    """Open everything, each once; names are splits, or paths where that does not do."""
     found = [
-        (path, open_source(path, split)) for path in paths for split in splits_in(path) or (None,)
+        (named.path, open_source(named.path, split))
+        for named in find_sources(paths)
+        for split in splits_in(named.path) or (None,)
     ]
     names = [source.split or path.name for path, source in found]
     if len(set(names)) < len(names):
         names = [f"{path}:{s.split}" if s.split else str(path) for path, s in found]
-    if len(set(names)) < len(names):
-        raise DataError("a source is named twice; name each one once")
     return {name: source for name, (_, source) in zip(names, found, strict=True)}
 
 

@@ -87,7 +87,7 @@ def _write_bag(selection: Selection, source: Source, output: Path) -> int:
         return recut_bag(source.path, keep, output)
     if source.kind == "coco":
         return write_bag_from_coco(source.path, source.split, output, keep=keep)
-    raise DataError(f"{source.path} holds plain pictures; a bag is made of a bag or a COCO folder")
+    raise DataError("a bag is cut from one bag or COCO folder; name one, not several or pictures")
 
 
 @contextmanager

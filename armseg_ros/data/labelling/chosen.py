@@ -106,22 +106,32 @@ def chosen(
 
 
 def chosen_names(selection: Selection, source: Source) -> dict[str, int]:
-    """Give the place of each pick by name: of the runs of this source where it says which.
+    """Give the place of each pick by its name in a source.
 
-    Two bags may hold pictures of one name; a source that has moved is known by its names alone.
+    Where a run says that it was made from this source, only its picks count, for two bags may hold
+    pictures of one name. A run of several sources has their names before those of the pictures.
     """
-    own = [
-        number
-        for number, record in enumerate(selection.inputs)
-        if record["source"] is not None
-        and Path(record["source"]).resolve() == source.path.resolve()
-        and record["split"] in (None, source.split)
-    ]
-    return {
-        pick.sample_id: rank
-        for rank, pick in enumerate(selection.picks)
-        if not own or pick.run in own
-    }
+    own = {number: _prefix(record, source) for number, record in enumerate(selection.inputs)}
+    own = {number: prefix for number, prefix in own.items() if prefix is not None}
+    out = {}
+    for rank, pick in enumerate(selection.picks):
+        prefix = own.get(pick.run) if own else ""
+        if prefix is not None and pick.sample_id.startswith(prefix):
+            out[pick.sample_id.removeprefix(prefix)] = rank
+    return out
+
+
+def _prefix(record: dict[str, Any], source: Source) -> str | None:
+    """Give what a run put before the names of a source; None where it says nothing of it."""
+    where = source.path.resolve()
+    made_from = record["source"]
+    if source.kind == "several":
+        return None
+    if isinstance(made_from, dict):
+        return next((f"{n}/" for n, path in made_from.items() if Path(path) == where), None)
+    if made_from is None or Path(made_from).resolve() != where:
+        return None
+    return "" if record["split"] in (None, source.split) else None
 
 
 def write_picture(one: Chosen, folder: Path) -> Path:

@@ -252,6 +252,27 @@ def test_what_was_recorded_with_a_picture_stays_with_it(tmp_path: Path) -> None:
     assert not read_coco(tmp_path / "coco", "train").has_truth
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_pictures_of_a_run_of_several_sources_are_found(
+    workplace: Path, tmp_path: Path, several: bool
+) -> None:
+    first = totes.write_coco(tmp_path / "first", "train", count=2)
+    second = totes.write_coco(tmp_path / "second", "train", count=3)
+    sources = {path.name: str(path.resolve()) for path in (first, second)}
+    record = {"run": "gone", "source": sources, "split": None, "operating_threshold": 0.25}
+    picks = [
+        Pick(name, number, 0, "")
+        for number, name in enumerate(["second/cell_0/002.jpg", "first/cell_0/000.jpg"])
+    ]
+    selection = Selection("select", {}, 0, "", (record,), {}, tuple(picks))
+    write_selection(selection, tmp_path / "s.json")
+    named = [str(first), str(second)] if several else [str(second)]
+    arguments = ["apply", str(tmp_path / "s.json"), *named, "-o", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    found = [sample.sample_id for sample in read_coco(tmp_path / "out", "train").samples]
+    assert found == ([pick.sample_id for pick in picks] if several else ["cell_0/002.jpg"])
+
+
 def test_other_sources_and_used_names_get_a_sentence(
     workplace: Path, tmp_path: Path, capsys: Any
 ) -> None:
