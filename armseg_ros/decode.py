@@ -58,7 +58,7 @@ def select_candidates(
         coefficients (K, M), by descending score. Rows with a box or score that is not
         finite are dropped.
     """
-    threshold = min(config.candidate_threshold, config.score_threshold)
+    threshold = lowest_score(config)
     rows = raw.candidates[raw.candidates[:, 4] > threshold]
     rows = rows[np.isfinite(rows[:, : 5 + raw.class_count]).all(axis=1)]
     class_scores = rows[:, 5 : 5 + raw.class_count] * rows[:, 4:5]
@@ -78,6 +78,11 @@ def select_candidates(
     boxes = np.concatenate((centre - half, centre + half), axis=1)
     coefficients = rows[row, 5 + raw.class_count :]
     return boxes, scores[order], class_ids.astype(np.int32), coefficients
+
+
+def lowest_score(config: DecodeConfig) -> float:
+    """Score that a row must pass to be looked at."""
+    return min(config.candidate_threshold, config.score_threshold)
 
 
 def suppress(
@@ -150,8 +155,8 @@ def _crop_mask(
     if right <= left or bottom <= top:
         return Mask(np.zeros((0, 0), np.bool_), left, top)
     _, rows, columns = prototypes.shape
-    (x_first, x_last), x_centres = _prototype_positions(letterbox, 1, (left, right), columns)
-    (y_first, y_last), y_centres = _prototype_positions(letterbox, 0, (top, bottom), rows)
+    (x_first, x_last), x_centres = prototype_positions(letterbox, 1, (left, right), columns)
+    (y_first, y_last), y_centres = prototype_positions(letterbox, 0, (top, bottom), rows)
     window = prototypes[:, y_first:y_last, x_first:x_last]
     height, width = y_last - y_first, x_last - x_first
     logits = (coefficients @ window.reshape(len(window), -1)).reshape(height, width)
@@ -178,7 +183,7 @@ def _linear_weights(positions: npt.NDArray[np.float64], size: int) -> Float32Arr
     return weights
 
 
-def _prototype_positions(
+def prototype_positions(
     letterbox: Letterbox, axis: int, span: tuple[int, int], prototype_size: int
 ) -> tuple[tuple[int, int], npt.NDArray[np.float64]]:
     """Where source pixels start..stop-1 lie among the prototype pixels, along one axis.
