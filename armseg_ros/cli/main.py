@@ -15,7 +15,7 @@ from armseg_ros.threads import use_one_blas_thread
 
 VERBS = (
     "segment", "evaluate", "report", "compare", "explore", "bag", "bench", "demo", "synth",
-    "train", "export", "quantize", "quality", "engine", "soak",
+    "train", "export", "quantize", "quality", "engine", "doctor", "soak",
     "select", "prune", "check", "apply",
 )  # fmt: skip
 
