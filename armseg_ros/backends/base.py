@@ -6,15 +6,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from armseg_ros.backends.external_data import check_external_data
 from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.backends.processor import computes_int8_fast
 from armseg_ros.config import require_range
 from armseg_ros.errors import BackendError
+from armseg_ros.letterbox import Letterbox
 from armseg_ros.models import default_model_path, int8_model_path
-from armseg_ros.types import Float32Array, RawOutput
+from armseg_ros.types import Float32Array, RawOutput, Uint8Array
 
 BACKENDS = ("auto", "tensorrt", "openvino", "onnxruntime")  # the fastest first
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -43,6 +44,40 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the engine; a second call does nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameAnswer:
+    """What an engine that also does the letterbox says of one picture.
+
+    Attributes:
+        raw: The answer; at least the rows that pass the threshold that was asked for.
+        tensor: (1, 3, h, w) float32 input of the network, RGB in 0..1.
+        preprocess_ms: Milliseconds of the letterbox, as the device measured them.
+        inference_ms: Milliseconds of network and download.
+    """
+
+    raw: RawOutput
+    tensor: Float32Array
+    preprocess_ms: float
+    inference_ms: float
+
+
+@runtime_checkable
+class FrameBackend(Protocol):
+    """A backend that takes pictures as they are and does the letterbox itself."""
+
+    def infer_frame(self, image: Uint8Array, letterbox: Letterbox, threshold: float) -> FrameAnswer:
+        """Run letterbox and network.
+
+        Args:
+            image: (H, W, 3) uint8 BGR of ``letterbox.source_hw``.
+            letterbox: Geometry, with the network's size.
+            threshold: Rows that ``decode.select_candidates`` would drop at it may be left out.
+
+        Raises:
+            BackendError: The engine failed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +197,10 @@ def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:
     path = model or _shipped_model(engine, settings.precision)
     if engine == "tensorrt":
         from armseg_ros.backends.tensorrt import open_tensorrt
+        from armseg_ros.backends.tensorrt.engine import BuildSettings
 
-        return open_tensorrt(path, network_size=settings.network_size)
+        size = settings.network_size
+        return open_tensorrt(path, BuildSettings(settings.precision, network_size=size))
     if engine == "openvino":
         from armseg_ros.backends.openvino import OpenVinoBackend
 

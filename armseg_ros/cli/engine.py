@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build TensorRT engines before the robot starts, and look into them."""
+"""Build TensorRT engines before the robot starts, look into them, hold them against their model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from armseg_ros.config import require_range
 from armseg_ros.errors import BackendError
 
 if TYPE_CHECKING:
     from armseg_ros.backends.tensorrt.engine import BuildSettings, Listener
 
-HELP = "build and inspect TensorRT engines"
+HELP = "build, inspect and verify TensorRT engines"
 PROGRESS_STEPS = 1000
 
 
@@ -24,6 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_build(verbs)
     inspect = verbs.add_parser("inspect", help="say what an engine was built for, and if it fits")
     inspect.add_argument("engine", type=Path, help="engine file")
+    verify = verbs.add_parser("verify", help="compare an engine with ONNX Runtime on pictures")
+    _add_settings(verify)
+    verify.add_argument("--pictures", type=Path, help="folder; without it, the self-test's picture")
+    verify.add_argument("--limit", type=int, default=20, help="most pictures, 1 or more")
 
 
 def _add_build(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,8 +60,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what is asked; return 0."""
-    actions = {"build": _build, "inspect": _inspect}
+    """Do what is asked.
+
+    Returns:
+        0; 1 where an engine does not answer as its model.
+    """
+    actions = {"build": _build, "inspect": _inspect, "verify": _verify}
     return actions[args.action](args)
 
 
@@ -107,6 +116,21 @@ def _inspect(args: argparse.Namespace) -> int:
     for name, value in describe(engine, look()):
         print(f"{name:20}{value}")
     return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from armseg_ros.backends.tensorrt import open_tensorrt
+    from armseg_ros.backends.tensorrt.verification import verify
+
+    require_range("--limit", args.limit, 1, 1_000_000)
+    _require_model(args.model)
+    backend = open_tensorrt(args.model, _settings(args))
+    try:
+        agreement = verify(backend, args.model, args.pictures, args.limit)
+    finally:
+        backend.close()
+    print(agreement)
+    return 0 if agreement.holds else 1
 
 
 def _settings(args: argparse.Namespace) -> BuildSettings:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -23,12 +24,13 @@ from armseg_ros.backends.tensorrt.engine_file import (
 from armseg_ros.backends.tensorrt.engine_key import EngineKey
 from armseg_ros.backends.tensorrt.environment import Device, Environment
 from armseg_ros.backends.tensorrt.lock import exclusive
-from armseg_ros.backends.tensorrt.onnx_model import PRECISIONS, Precision, prepare
+from armseg_ros.backends.tensorrt.onnx_model import PRECISIONS, prepare
 from armseg_ros.backends.tensorrt.selftest import make_reference
 from armseg_ros.config import require_range
 from armseg_ros.errors import BackendError, ConfigError
 
 FOLDER_VARIABLE = "ARMSEG_ENGINES"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class BuildSettings:
         workspace_mib: Most scratch memory of a layer in MiB; 0 chooses by the memory that is free.
     """
 
-    precision: Precision = "auto"
+    precision: str = "auto"
     rebuild: Literal["auto", "never"] = "auto"
     folder: Path | None = None
     network_size: int = 640
@@ -53,8 +55,9 @@ class BuildSettings:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ConfigError(
-                f"precision is {self.precision!r}, but must be one of {', '.join(PRECISIONS)}"
+            raise BackendError(
+                f"TensorRT does not compute in {self.precision!r} here; use one of "
+                f"{', '.join(PRECISIONS)}"
             )
         if self.rebuild not in ("auto", "never"):
             raise ConfigError(f"rebuild is {self.rebuild!r}, but must be 'auto' or 'never'")
@@ -76,6 +79,19 @@ class Listener:
     say: Callable[[str], None]
     progress: Callable[[float], None]
     stop: threading.Event = field(default_factory=threading.Event)
+
+
+def log_listener() -> Listener:
+    """Write sentences, and every tenth of the progress, to the log."""
+    reached = 0
+
+    def progress(fraction: float) -> None:
+        nonlocal reached
+        if int(fraction * 10) > reached:
+            reached = int(fraction * 10)
+            log.info("building the TensorRT engine: %d %%", reached * 10)
+
+    return Listener(log.info, progress)
 
 
 def engine_folder() -> Path:

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from armseg_ros.backends.model_info import read_class_names, read_network_hw
 from armseg_ros.errors import BackendError, one_line
 
-Precision = Literal["auto", "fp16", "fp32", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp16", "fp32", "int8")
+PRECISIONS = ("auto", "fp16", "fp32", "int8")
 QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -34,7 +33,7 @@ class PreparedModel:
     precision: str
 
 
-def prepare(path: Path, precision: Precision, network_size: int) -> PreparedModel:
+def prepare(path: Path, precision: str, network_size: int) -> PreparedModel:
     """Read a model, fix its size, and bring it to a precision.
 
     Args:
@@ -100,8 +99,6 @@ def is_quantised(model: Any) -> bool:
 
 
 def _choose_precision(model: Any, precision: str, path: Path) -> str:
-    if precision not in PRECISIONS:
-        raise BackendError(f"precision is {precision!r}, use one of {', '.join(PRECISIONS)}")
     quantised = is_quantised(model)
     if precision == "auto":
         return "int8" if quantised else "fp16"

@@ -13,6 +13,7 @@ from backends.tensorrt.detector import WIDTH, write_detector
 from networks import write_network
 from onnx import TensorProto
 
+from armseg_ros.backends.tensorrt.engine import BuildSettings
 from armseg_ros.backends.tensorrt.mixed_precision import decoding_nodes
 from armseg_ros.backends.tensorrt.onnx_model import prepare
 from armseg_ros.errors import BackendError
@@ -59,8 +60,8 @@ def test_fp32_is_left_alone_and_int8_needs_quantisation(tmp_path: Path) -> None:
     assert prepare(quantised, "auto", 640).precision == "int8"
     with pytest.raises(BackendError, match="is quantised; build it with precision int8"):
         prepare(quantised, "fp16", 640)
-    with pytest.raises(BackendError, match="precision is 'fp8'"):
-        prepare(plain, "fp8", 640)  # type: ignore[arg-type]
+    with pytest.raises(BackendError, match="does not compute in 'bf16'"):
+        BuildSettings("bf16")
 
 
 def test_the_shipped_float16_model_is_taken_as_it_is() -> None:
