@@ -2,6 +2,8 @@
 # make demo   make pictures, segment them through the real node and measure the result
 # make curation  measure what choosing pictures is worth, and write it into docs/curation.md
 # make browser  install Chromium for the tests of pages, where apt and root are there
+# make flags  fit the quality flags to the shipped detector anew and refresh docs/quality.md:
+#             FIT="totes it was not trained on, labelled ..." TEST="others"
 # make venv   only set up .venv (PYTHON=python3.12 chooses the interpreter)
 #
 # The environment is made anew only when something that is compiled or installed changes; Python
@@ -20,7 +22,7 @@ COMPILED_FROM := package.xml CMakeLists.txt $(wildcard cmake/* msg/*.msg launch/
 unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH
 unexport COLCON_PREFIX_PATH ROS_DISTRO _ROS_WHEELS_BOOTSTRAP_COMPLETE VIRTUAL_ENV
 
-.PHONY: venv venv-test test lint types pytest browser demo curation clean
+.PHONY: venv venv-test test lint types pytest browser demo curation flags clean
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/package
@@ -77,5 +79,19 @@ demo: venv
 curation: venv-test
 	$(RUN) -m armseg_ros.latent.proof curation_output --page docs/curation.md
 
+ARMSEG := $(RUN) -m armseg_ros.cli.main
+FLAGS := flags_output
+MODEL_OF_FLAGS := armseg_ros/quality/yolov5s_seg_totes.json
+
+flags: venv-test
+	rm -rf $(FLAGS)
+	for source in $(FIT); do \
+		$(ARMSEG) quality collect $$source -o $(FLAGS)/$$(basename $$source) || exit; done
+	$(ARMSEG) quality fit $(foreach source,$(FIT),$(FLAGS)/$(notdir $(source))) -o $(MODEL_OF_FLAGS)
+	$(ARMSEG) evaluate $(TEST) -o $(FLAGS)/run --overlays 0
+	$(ARMSEG) quality check $(FLAGS)/run --flags $(MODEL_OF_FLAGS) -o $(FLAGS)/sheet \
+		--page docs/quality.md
+	$(ARMSEG) quality examples $(FLAGS)/run -o docs/quality_examples.jpg
+
 clean:
-	rm -rf build dist install log demo_output curation_output *.egg-info
+	rm -rf build dist install log demo_output curation_output $(FLAGS) *.egg-info

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 HELP = "fit and check the flags for split and merged objects"
 
@@ -25,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("tables", type=Path, nargs="+", metavar="RUN", help="collected folders")
     check.add_argument("--flags", type=Path, required=True, help="model file of 'fit'")
     check.add_argument("-o", "--output", type=Path, help="folder for check.json and the plot")
+    check.add_argument("--page", type=Path, help="Markdown page to write the figures into")
+    examples = steps.add_parser("examples", help="draw pictures in which a flag is right")
+    examples.add_argument("run_folder", type=Path, metavar="RUN", help="of armseg evaluate")
+    examples.add_argument("-o", "--output", type=Path, required=True, help="picture to write")
+    examples.add_argument("--each", type=int, default=2, help="pictures of either kind, 1 or more")
     accept = steps.add_parser("accept", help="let the flags judge a quantised file as well")
     accept.add_argument("known", type=Path, metavar="RUN", help="run of the file they know")
     accept.add_argument("other", type=Path, metavar="OTHER_RUN", help="same pictures, other file")
@@ -50,7 +56,13 @@ def _add_collect(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one step."""
-    steps = {"collect": _collect, "fit": _fit, "check": _check, "accept": _accept}
+    steps = {
+        "collect": _collect,
+        "fit": _fit,
+        "check": _check,
+        "accept": _accept,
+        "examples": _examples,
+    }
     return steps[args.step](args)
 
 
@@ -118,7 +130,36 @@ def _check(args: argparse.Namespace) -> int:
         text = json.dumps(sheet, indent=2, allow_nan=False)
         (folder / "check.json").write_text(text + "\n", encoding="utf-8")
         (folder / "reliability.svg").write_text(reliability_svg(sheet), encoding="utf-8")
+    if args.page:
+        _refresh(args.page, sheet)
     return 0
+
+
+def _examples(args: argparse.Namespace) -> int:
+    import cv2
+
+    from armseg_ros.config import require_range
+    from armseg_ros.errors import DataError
+    from armseg_ros.evaluate.read_run import read_run
+    from armseg_ros.quality.examples import draw_examples
+
+    require_range("--each", args.each, 1, 100)
+    drawn = draw_examples(read_run(args.run_folder), args.each)
+    _folder(args.output.parent)
+    if not cv2.imwrite(str(args.output), drawn, [cv2.IMWRITE_JPEG_QUALITY, 85]):
+        raise DataError(f"{args.output} cannot be written; name a .jpg or .png file")
+    return 0
+
+
+def _refresh(page: Path, sheet: dict[str, Any]) -> None:
+    from armseg_ros.errors import DataError
+    from armseg_ros.quality.page import refresh_page
+
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{page}: cannot be read ({error.strerror})") from error
+    page.write_text(refresh_page(text, sheet), encoding="utf-8")
 
 
 def _accept(args: argparse.Namespace) -> int:

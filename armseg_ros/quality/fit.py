@@ -38,6 +38,16 @@ MIN_SCENES = 10  # or a fold could be left without any
 MAX_TREE_ROWS = 20000  # trees see all positives and so many others at most
 # One baseline feature each, together: what the full model has to beat.
 SIX = ("score", "pair_box_iou", "pair_mask_iomin", "solidity", "relative_area", "stability")
+GROUPS = {
+    "candidates' boxes": ("cluster_", "children_", "parents_", "inside_"),
+    "candidates' masks": ("mask_",),
+    "neighbours": ("pair_", "holds_", "held_"),
+    "mask logits": ("stability", "unsure_", "logit_", "cropped_", "waist", "valley"),
+    "shape and size": ("solidity", "second_part", "parts", "extent", "aspect", "log_area",
+                       "relative_area", "at_border"),
+    "the picture": ("lightness_", "chroma_", "otsu_", "edge_"),
+    "score and context": ("score", "kept_count", "tote_coverage"),
+}  # fmt: skip
 META_DETECT = ("score", "cluster_", "children_", "parents_", "inside_")  # candidates' boxes alone
 
 FloatArray = npt.NDArray[np.float64]
@@ -114,7 +124,10 @@ def _fit_target(
     name, chosen, learner, margins, report = _choose(candidates, seed)
     _log.info("%s: %s", target, report[name])
     classifier = _calibrated(learner(chosen, seed), margins, chosen)
-    training = {**model.training, target: {"chosen": name, "held_out": report}}
+    told: dict[str, Any] = {"chosen": name, "held_out": report}
+    if target != "pair":
+        told["held_out_without"] = _without_groups(rows, seed)
+    training = {**model.training, target: told}
     references = model.references
     if target != "pair":
         references = {**references, target: _references(rows, seed)}
@@ -189,6 +202,16 @@ def _trees_on_a_part(rows: Rows, seed: int) -> Classifier:
 def _calibrated(classifier: Classifier, margins: FloatArray, rows: Rows) -> Classifier:
     slope, offset = platt(margins[rows.deployed], rows.labels[rows.deployed])
     return replace(classifier, slope=slope, offset=offset)
+
+
+def _without_groups(rows: Rows, seed: int) -> dict[str, float | None]:
+    """AUROC of the logistic model on held-out scenes, without each group of features."""
+    out = {}
+    for title, prefixes in GROUPS.items():
+        kept = tuple(name for name in rows.names if not name.startswith(prefixes))
+        margins = held_out_margins(rows.columns(kept), fit_linear, seed)
+        out[title] = auroc(margins[rows.deployed], rows.labels[rows.deployed])
+    return out
 
 
 def _references(rows: Rows, seed: int) -> dict[str, Classifier]:
