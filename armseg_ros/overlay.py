@@ -11,6 +11,7 @@ from armseg_ros.types import OBJECT, Detections, Instances, Uint8Array
 
 FILL = 0.45  # share of the colour in a filled mask: print on the object stays readable
 TOTE_COLOR = (255, 255, 255)
+TOTE_LABEL_COLOR = (70, 70, 70)
 HUE_STEP = 0.618034 * 180  # golden ratio: neighbours in the list get colours far apart
 
 
@@ -37,6 +38,28 @@ def draw_overlay(image: Uint8Array, instances: Instances, scale: float = 1.0) ->
     if isinstance(instances, Detections):
         for index in range(len(instances) - 1, -1, -1):
             _draw_score(out, instances, index, scale)
+    return out
+
+
+def draw_labels(instances: Instances, hw: tuple[int, int], scale: float = 1.0) -> Uint8Array:
+    """Paint each instance in its colour on black: the label image for people's eyes.
+
+    Args:
+        instances: In source pixels; the first ones lie on top.
+        hw: Height and width of the source in pixels.
+        scale: Size of the result, above 0 to 1.
+
+    Returns:
+        (h, w, 3) uint8 BGR; totes are dark grey.
+    """
+    out = np.zeros((max(1, round(hw[0] * scale)), max(1, round(hw[1] * scale)), 3), np.uint8)
+    is_object = instances.class_ids == OBJECT
+    for index in sorted(range(len(instances)), key=lambda i: (is_object[i], -i)):
+        mask = shrink(instances.masks[index], scale)
+        height, width = mask.crop.shape
+        region = out[mask.y : mask.y + height, mask.x : mask.x + width]
+        crop = mask.crop[: region.shape[0], : region.shape[1]]
+        region[crop] = instance_color(index) if is_object[index] else TOTE_LABEL_COLOR
     return out
 
 

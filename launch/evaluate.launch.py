@@ -25,6 +25,7 @@ ARGUMENTS = [
 OPTIONAL = [argument for argument in ARGUMENTS if argument.name not in REQUIRED]
 # The node must decode as the evaluation would by itself: average precision needs low scores.
 NODE_DEFAULTS = ("score_threshold", "iou_threshold", "max_detections")
+SHOWN = ("image", "overlay", "ground_truth_overlay")  # topics of config/evaluator.rviz
 
 # After SIGINT the evaluator computes and writes the summary of what it has; launch's own patience
 # of 5 seconds each would destroy the run.
@@ -42,21 +43,30 @@ def evaluator(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         output="screen",
         parameters=[
             launch_arguments.as_parameters(values),
-            {"use_sim_time": LaunchConfiguration("use_sim_time").perform(context) == "true"},
+            {"use_sim_time": launch_arguments.is_true(context, "use_sim_time")},
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         on_exit=Shutdown(),
         sigterm_timeout=WRITING_S,
         sigkill_timeout=WRITING_S,
     )
-    starts_segmenter = LaunchConfiguration("start_segmenter").perform(context) == "true"
-    if not (values.get("live") and starts_segmenter):
-        return [node]
+    nodes = [node]
+    if launch_arguments.is_true(context, "rviz"):
+        nodes.append(launch_arguments.rviz(context, "evaluator.rviz", shown(context)))
+    if not (values.get("live") and launch_arguments.is_true(context, "start_segmenter")):
+        return nodes
     settings = {name: PARAMETERS[name][0] for name in NODE_DEFAULTS} | values
     shared = {name: str(value) for name, value in settings.items() if name in BY_NAME}
     folder = PathJoinSubstitution([FindPackageShare("armseg_ros"), "launch"])
     source = PythonLaunchDescriptionSource(PathJoinSubstitution([folder, "segmenter.launch.py"]))
-    return [IncludeLaunchDescription(source, launch_arguments=shared.items()), node]
+    return [IncludeLaunchDescription(source, launch_arguments=shared.items()), *nodes]
+
+
+def shown(context: LaunchContext) -> dict[str, str]:
+    """Say which topics of RViz's configuration are which of this namespace."""
+    namespace = LaunchConfiguration("namespace").perform(context).strip("/")
+    root = f"/{namespace}/evaluator" if namespace else "/evaluator"
+    return {f"/evaluator/{name}": f"{root}/{name}" for name in SHOWN}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -65,12 +75,12 @@ def generate_launch_description() -> LaunchDescription:
         [
             *(DeclareLaunchArgument(name, description=PARAMETERS[name][1]) for name in REQUIRED),
             *launch_arguments.declare(OPTIONAL, "the evaluator's own default"),
-            DeclareLaunchArgument(
+            launch_arguments.switch(
                 "start_segmenter",
-                default_value="true",
-                choices=["true", "false"],
-                description="live: start the segmenter too, instead of asking a running one",
+                "live: start the segmenter too, instead of asking a running one",
+                default="true",
             ),
+            launch_arguments.switch("rviz", "show pictures, predictions and ground truth in RViz"),
             *launch_arguments.common_arguments(),
             *launch_arguments.shared_memory_actions(),
             OpaqueFunction(function=evaluator),

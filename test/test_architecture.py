@@ -8,8 +8,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "armseg_ros"
 ROS_MODULES = {
-    "ament_index_python", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "launch",
-    "launch_ros", "lifecycle_msgs", "rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs",
+    "ament_index_python", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "foxglove_msgs",
+    "launch", "launch_ros", "lifecycle_msgs", "rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs",
     "std_srvs", "vision_msgs",
 }  # fmt: skip
 ROOMS = {

@@ -28,11 +28,11 @@ DISTRIBUTION_OF = {
 OPTIONAL = {  # extras, ROS by its own wheels, and what is only looked for
     "onnx", "torch", "matplotlib", "onnxconverter_common", "tensorrt", "pycuda", "openvino",
     "sklearn", "threadpoolctl", "openTSNE", "jinja2", "plotly", "cv_bridge", "vision_msgs",
-    "distributed",
+    "foxglove_msgs", "distributed",
 }  # fmt: skip
 ROS_MODULES = {
-    "builtin_interfaces", "diagnostic_msgs", "launch", "launch_ros", "rcl_interfaces", "rclpy",
-    "sensor_msgs", "std_msgs", "std_srvs",
+    "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "launch", "launch_ros",
+    "lifecycle_msgs", "rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs", "std_srvs",
 }  # fmt: skip
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from armseg_ros.benchmark import StageCost
+    from armseg_ros.benchmark import Scene, StageCost
     from armseg_ros.types import Detections
 
 HELP = "measure the CPU time of each stage"
@@ -28,6 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--int8", type=Path, help="quantised model for --engines (default: the shipped one)"
     )
+    parser.add_argument(
+        "--node",
+        action="store_true",
+        help="measure a node over DDS instead: what it adds to the network, --repeats images",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=10.0, help="most images a second for --node, in Hz"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +46,11 @@ def run(args: argparse.Namespace) -> int:
 
     require_range("--instances", args.instances, 1, 32)
     require_range("--repeats", args.repeats, 1, 10000)
+    require_range("--rate", args.rate, 0.01, 1000)
     scene = benchmark.make_scene(args.instances)
+    if args.node:
+        _print_node(args, scene)
+        return 0
     costs, detections = benchmark.measure_stages(scene, args.repeats)
     run_lengths = costs.pop()
     full_frame = benchmark.measure_full_frame(scene, detections, max(1, args.repeats // 5))
@@ -91,3 +104,32 @@ def _print_engines(args: argparse.Namespace, rest_ms: float) -> None:
 
     model, int8 = args.model or default_model_path(), args.int8 or int8_model_path()
     print_engines(model, int8, args.repeats, rest_ms)
+
+
+def _print_node(args: argparse.Namespace, scene: Scene) -> None:
+    """Print what a node adds; without --model its network is made up and takes no time."""
+    from armseg_ros.errors import ConfigError
+
+    try:
+        from armseg_ros.ros import bench_node
+    except ImportError as error:
+        raise ConfigError(f"--node needs ROS ({error}); source a workspace") from error
+    import numpy as np
+
+    with tempfile.TemporaryDirectory(prefix="armseg_bench_") as folder:
+        model = args.model or Path(folder) / "constant.onnx"
+        if args.model is None:
+            bench_node.write_constant_network(scene, model)
+        cost = bench_node.measure_node(scene, model, args.repeats, args.rate)
+    height, width = scene.image.shape[:2]
+    print(f"{args.repeats} images of {width}x{height}, {cost.rate_hz:.1f} Hz, wall time")
+    print(f"{'part':40}{'p50 ms':>10}{'p99 ms':>10}")
+    parts = {
+        "round trip": cost.round_trip,
+        "network": cost.network,
+        "everything but the network": cost.added,
+        "  of which the node": cost.node,
+        "  of which DDS, both ways": cost.transport,
+    }
+    for name, values in parts.items():
+        _print_row(name, *map(float, np.percentile(values, (50, 99))))

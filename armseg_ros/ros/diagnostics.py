@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts and times of the segmenter node, and the /diagnostics message made of them."""
+"""Counts and times of the segmenter node; ``statuses`` makes /diagnostics of them."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from armseg_ros.quality.result import Quality, Verdict
 
 WINDOW_S = 5.0  # rates and troubles are those of the last five seconds
 LATENCIES = 500  # the last answers that percentiles and shares are taken over
+
+AGE, WAIT, PUBLISH, TOTAL = "age at receive", "wait", "publish", "total"
+STAGES = (
+    AGE,  # from the stamp to the arrival
+    WAIT,  # from the arrival until the worker takes it
+    "decode",
+    "preprocess",
+    "inference",
+    "postprocess",
+    "quality",
+    TOTAL,  # from the arrival to the answer, publishing left out
+    PUBLISH,
+)
 
 REPLACED = "replaced by a newer one"
 STALE = "older than max_age_ms"
@@ -34,8 +47,8 @@ class Snapshot:
         dropped: Images that were not, by reason.
         input_hz: Images that arrive per second.
         output_hz: Answers per second.
-        latency_p50_ms: Median time from arrival to answer, NaN before the first.
-        latency_p99_ms: The same, 99th percentile.
+        stages: Median and 99th percentile in milliseconds of each stage of the last answers, and
+            of ``total`` from arrival to answer; NaN before the first.
         verdicts: Share of each verdict among the last answers, 0..1; NaN before the first.
         last_error: Why an image was not readable or failed last; empty if none ever.
         troubled: An image was not readable or failed within the window.
@@ -46,8 +59,7 @@ class Snapshot:
     dropped: dict[str, int]
     input_hz: float
     output_hz: float
-    latency_p50_ms: float
-    latency_p99_ms: float
+    stages: dict[str, tuple[float, float]]
     verdicts: dict[str, float]
     last_error: str
     troubled: bool
@@ -63,7 +75,7 @@ class Statistics:
     _dropped: Counter[str] = field(default_factory=Counter)
     _arrivals: deque[float] = field(default_factory=deque)
     _answers: deque[float] = field(default_factory=deque)
-    _latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
+    _stages: deque[tuple[float, ...]] = field(default_factory=lambda: deque(maxlen=LATENCIES))
     _verdicts: deque[Verdict] = field(default_factory=lambda: deque(maxlen=LATENCIES))
     _last_error: str = ""
     _last_error_at: float = -float("inf")
@@ -87,12 +99,17 @@ class Statistics:
             if error:
                 self._last_error, self._last_error_at = error, time.monotonic()
 
-    def answer(self, latency_ms: float, quality: Quality | None = None) -> None:
-        """Count an answer, the time from the arrival of its image, and what the flags say."""
+    def answer(self, stages: Mapping[str, float], quality: Quality | None = None) -> None:
+        """Count an answer and what the flags say.
+
+        Args:
+            stages: Milliseconds of each of ``STAGES``; NaN, or left out, where one did not run.
+            quality: Of the image, where it was judged.
+        """
         with self._lock:
             self._verdicts.append(Verdict.UNKNOWN if quality is None else quality.verdict)
             self._answered += 1
-            self._latencies.append(latency_ms)
+            self._stages.append(tuple(stages.get(name, float("nan")) for name in STAGES))
             self._answers.append(time.monotonic())
             _forget_old(self._answers)
 
@@ -101,19 +118,27 @@ class Statistics:
         with self._lock:
             _forget_old(self._arrivals)
             _forget_old(self._answers)
-            latencies = np.array(self._latencies) if self._latencies else np.array([np.nan])
             return Snapshot(
                 received=self._received,
                 answered=self._answered,
                 dropped={reason: self._dropped[reason] for reason in DROP_REASONS},
                 input_hz=len(self._arrivals) / WINDOW_S,
                 output_hz=len(self._answers) / WINDOW_S,
-                latency_p50_ms=float(np.percentile(latencies, 50)),
-                latency_p99_ms=float(np.percentile(latencies, 99)),
+                stages=_percentiles(self._stages),
                 verdicts=_shares(self._verdicts),
                 last_error=self._last_error,
                 troubled=time.monotonic() - self._last_error_at < WINDOW_S,
             )
+
+
+def _percentiles(stages: deque[tuple[float, ...]]) -> dict[str, tuple[float, float]]:
+    columns = np.array(stages or [(np.nan,) * len(STAGES)]).T
+    out = {}
+    for name, column in zip(STAGES, columns, strict=True):
+        known = column[~np.isnan(column)]
+        low, high = np.percentile(known, (50, 99)) if known.size else (np.nan, np.nan)
+        out[name] = float(low), float(high)
+    return out
 
 
 def _shares(verdicts: deque[Verdict]) -> dict[str, float]:
@@ -129,49 +154,3 @@ def _forget_old(times: deque[float]) -> None:
     oldest = time.monotonic() - WINDOW_S
     while times and times[0] < oldest:
         times.popleft()
-
-
-def status(name: str, snapshot: Snapshot, facts: dict[str, str], idle: str) -> DiagnosticStatus:
-    """Make the status of the node.
-
-    Args:
-        name: Name of the status, the node's.
-        snapshot: Counts and times.
-        facts: What does not change: model, backend, transport.
-        idle: Why no image is taken, such as ``inactive``; empty while the node listens.
-    """
-    level, message = _verdict(snapshot, idle)
-    values = facts | {
-        "input rate (Hz)": f"{snapshot.input_hz:.1f}",
-        "output rate (Hz)": f"{snapshot.output_hz:.1f}",
-        "images received": str(snapshot.received),
-        "images answered": str(snapshot.answered),
-        **{f"dropped, {reason}": str(count) for reason, count in snapshot.dropped.items()},
-        "latency p50 (ms)": f"{snapshot.latency_p50_ms:.1f}",
-        "latency p99 (ms)": f"{snapshot.latency_p99_ms:.1f}",
-        **{
-            f"verdict {name} (%)": f"{100 * share:.0f}" for name, share in snapshot.verdicts.items()
-        },
-        "last error": snapshot.last_error,
-    }
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        hardware_id=facts.get("model", ""),
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )
-
-
-def _verdict(snapshot: Snapshot, idle: str) -> tuple[bytes, str]:
-    if idle:
-        return DiagnosticStatus.OK, idle
-    if snapshot.troubled:
-        level = DiagnosticStatus.WARN if snapshot.output_hz else DiagnosticStatus.ERROR
-        return level, snapshot.last_error
-    if not snapshot.input_hz:
-        return DiagnosticStatus.WARN, f"no image in the last {WINDOW_S:.0f} s"
-    return (
-        DiagnosticStatus.OK,
-        f"answering {snapshot.output_hz:.1f} of {snapshot.input_hz:.1f} images per second",
-    )

@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from armseg_ros.errors import ConfigError
 from armseg_ros.ros.shared_memory import shared_memory_environment
+
+CAMERA = "{camera}"  # stands for a camera's name in an image topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +98,103 @@ def shared_memory_actions() -> list[SetEnvironmentVariable]:
     return [SetEnvironmentVariable(name, value) for name, value in environment.items()]
 
 
+def is_true(context: LaunchContext, name: str) -> bool:
+    """Read an argument that is ``true`` or ``false``."""
+    return bool(LaunchConfiguration(name).perform(context) == "true")
+
+
+def switch(name: str, description: str, default: str = "false") -> DeclareLaunchArgument:
+    """Declare an argument that is ``true`` or ``false``."""
+    return DeclareLaunchArgument(
+        name, default_value=default, choices=["true", "false"], description=description
+    )
+
+
+def camera_topics(cameras: str, image: str) -> dict[str, str]:
+    """Name the image topic of each camera.
+
+    Args:
+        cameras: Names, separated by commas; empty for one camera without a name.
+        image: The topic; ``{camera}`` in it stands for the name.
+
+    Returns:
+        Topics by name; a relative one lies in the namespace of its camera.
+
+    Raises:
+        ConfigError: A name comes twice, or all cameras would have the same topic.
+    """
+    names = [name.strip() for name in cameras.split(",") if name.strip()] or [""]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"cameras is {cameras!r}, but a name may come only once")
+    if len(names) > 1 and image.startswith("/") and CAMERA not in image:
+        raise ConfigError(
+            f"image is {image!r} for {len(names)} cameras; give a relative topic such as "
+            f"image_raw, or put {CAMERA} in place of the camera's name"
+        )
+    return {name: image.replace(CAMERA, name) for name in names}
+
+
+def join_namespace(*parts: str) -> str:
+    """Join namespaces that may be empty."""
+    absolute = "/" if parts[0].startswith("/") else ""
+    return absolute + "/".join(part.strip("/") for part in parts if part.strip("/"))
+
+
+def rviz(context: LaunchContext, file_name: str, topics: Mapping[str, str]) -> Node:
+    """Start RViz with one of the configurations of this package.
+
+    Args:
+        context: Of the launch.
+        file_name: Of the configuration.
+        topics: Real topics by the names that the configuration has.
+
+    Raises:
+        ConfigError: RViz is not installed.
+    """
+    _require("rviz2", "rviz:=true")
+    share = get_package_share_directory("armseg_ros")
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        arguments=["-d", f"{share}/config/{file_name}"],
+        remappings=list(topics.items()),
+        parameters=[{"use_sim_time": is_true(context, "use_sim_time")}],
+        output="log",
+    )
+
+
+def foxglove(context: LaunchContext) -> Node:
+    """Start the bridge that Foxglove connects to, at port 8765.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    _require("foxglove_bridge", "foxglove:=true")
+    return Node(
+        package="foxglove_bridge",
+        executable="foxglove_bridge",
+        name="foxglove_bridge",
+        parameters=[{"use_sim_time": is_true(context, "use_sim_time")}],
+        output="log",
+    )
+
+
+def _require(package: str, argument: str) -> None:
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError as error:
+        raise ConfigError(
+            f"{argument} needs the package {package}, which is not installed: "
+            f"sudo apt install ros-$ROS_DISTRO-{package.replace('_', '-')}"
+        ) from error
+
+
 def common_arguments() -> list[DeclareLaunchArgument]:
     """Declare what every launch file of this package has."""
     return [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
-        DeclareLaunchArgument(
-            "use_sim_time",
-            default_value="false",
-            choices=["true", "false"],
-            description="take the time from /clock",
-        ),
+        switch("use_sim_time", "take the time from /clock"),
         DeclareLaunchArgument(
             "log_level",
             default_value="info",

@@ -12,10 +12,11 @@ from sensor_msgs.msg import Image
 from armseg_ros.backends.base import Backend
 from armseg_ros.masks import paint_labels
 from armseg_ros.msg import InstanceArray, SegmentationQuality
-from armseg_ros.overlay import draw_overlay
+from armseg_ros.overlay import draw_labels, draw_overlay
 from armseg_ros.quality.draw import draw_suspects
 from armseg_ros.ros import messages, quality_messages
 from armseg_ros.ros.label_info import publish_label_info
+from armseg_ros.ros.optional_outputs import optional_outputs
 from armseg_ros.ros.qos import PICTURE_QOS, RESULT_QOS, copy_qos, overridable, refused_policy
 from armseg_ros.ros.worker import Answer
 
@@ -85,6 +86,11 @@ class Outputs:
         self.quality = Output(node, SegmentationQuality, "~/quality", RESULT_QOS)
         self.label_image = Output(node, Image, "~/label_image", PICTURE_QOS)
         self.overlay = Output(node, Image, "~/overlay", PICTURE_QOS)
+        self.label_colors = Output(node, Image, "~/label_colors", PICTURE_QOS)
+        self._others = [
+            (Output(node, kind, topic, RESULT_QOS), make)
+            for topic, kind, make in optional_outputs()
+        ]
         self._label_info: Any = None
 
     def describe(self, backend: Backend, values: Mapping[str, Any]) -> None:
@@ -115,11 +121,23 @@ class Outputs:
             quality_messages.flag_instances(out, quality)
             self.quality.publish(quality_messages.quality_to_message(quality, header))
         self.instances.publish(out)
+        self._publish_pictures(answer, values)
+        for output, make in self._others:
+            if output.watched:
+                output.publish(make(detections, header, answer.backend))
+
+    def _publish_pictures(self, answer: Answer, values: Mapping[str, Any]) -> None:
+        """Draw what somebody looks at."""
+        header, frame = answer.arrival.message.header, answer.frame
+        detections, quality = answer.segmentation.detections, answer.segmentation.quality
         if self.label_image.watched:
             labels = paint_labels(detections.masks, frame.hw)
             self.label_image.publish(messages.labels_to_message(labels, len(detections), header))
+        scale = values["overlay_scale"]
+        if self.label_colors.watched:
+            picture = draw_labels(detections, frame.hw, scale)
+            self.label_colors.publish(messages.image_to_message(picture, "bgr8", header))
         if self.overlay.watched:
-            scale = values["overlay_scale"]
             picture = draw_overlay(frame.image, detections, scale)
             if quality is not None:
                 draw_suspects(picture, detections, quality, scale)
@@ -127,7 +145,9 @@ class Outputs:
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for output in (self.instances, self.quality, self.label_image, self.overlay):
+        pictures = (self.label_image, self.label_colors, self.overlay)
+        others = (output for output, _ in self._others)
+        for output in (self.instances, self.quality, *pictures, *others):
             self._node.destroy_lifecycle_publisher(output.publisher)
         if self._label_info is not None:
             self._node.destroy_publisher(self._label_info)

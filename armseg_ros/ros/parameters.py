@@ -150,6 +150,28 @@ PARAMETERS = (
     NodeParameter(
         "overlay_scale", 0.5, "size of the overlay relative to the image", limits=(0.05, 1.0)
     ),
+    NodeParameter(
+        "warn_latency_ms",
+        0.0,
+        "warn on /diagnostics where the 99th percentile of the time from arrival to answer is "
+        "higher, and call it an error where the median is; 0 never does",
+        limits=(0.0, 60000.0),
+        unit="ms",
+    ),
+    NodeParameter(
+        "warn_rate_hz",
+        0.0,
+        "warn on /diagnostics where fewer images are answered per second; 0 never does",
+        limits=(0.0, 1000.0),
+        unit="Hz",
+    ),
+    NodeParameter(
+        "warn_memory_mb",
+        0.0,
+        "warn on /diagnostics where the process takes more memory; 0 never does",
+        limits=(0.0, 1e6),
+        unit="MB",
+    ),
 )
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 

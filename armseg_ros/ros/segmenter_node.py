@@ -28,14 +28,16 @@ from std_srvs.srv import SetBool, Trigger
 
 from armseg_ros.backends.base import Choice
 from armseg_ros.errors import ArmsegError, ConfigError
-from armseg_ros.ros.diagnostics import Statistics, status
+from armseg_ros.ros.diagnostics import Statistics
 from armseg_ros.ros.images import stamp_ns
 from armseg_ros.ros.loading import LoadedModel, Loader, choose_by_parameters
 from armseg_ros.ros.managed_node import THREADS, EndingError, ManagedNode, transition
+from armseg_ros.ros.memory import GpuMemory, resident_mb
 from armseg_ros.ros.outputs import Outputs
 from armseg_ros.ros.parameters import BY_NAME, check_choices, declare_parameters, segmenter_config
 from armseg_ros.ros.qos import RESULT_QOS, image_qos, overridable, refused_policy
 from armseg_ros.ros.spinner import Spinner, init_ros
+from armseg_ros.ros.statuses import Condition, make_statuses
 from armseg_ros.ros.worker import Answer, Arrival, Worker
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -67,7 +69,7 @@ class SegmenterNode(ManagedNode):
         super().__init__("segmenter", on_failed_start, **options)
         self._values = declare_parameters(self)
         self._loader = Loader(load)
-        self._statistics = Statistics()
+        self._statistics, self._gpu_memory = Statistics(), GpuMemory()
         self._changing = threading.RLock()  # guards the four below
         self._model: LoadedModel | None = None
         self._outputs: Outputs | None = None
@@ -80,7 +82,7 @@ class SegmenterNode(ManagedNode):
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_service(Trigger, "~/reload_model", self._on_reload, callback_group=self.slow)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # /clock may stand still or jump
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, self.slow, steady)
         if self._values["autostart"]:
             self.start()
 
@@ -268,18 +270,22 @@ class SegmenterNode(ManagedNode):
         return "switched off by ~/enable" if state == "active" else state
 
     def _publish_diagnostics(self) -> None:
-        facts = {
-            "image_transport": self._values["image_transport"],
-            "image_reliability": self._values["image_reliability"],
-        }
-        if (model := self._model) is not None:
-            facts["model"] = model.backend.model.model_id
-            facts["backend"] = model.backend.name
-            facts["better backends that do not work"] = "; ".join(model.choice.refused)
+        worker, model = self._worker, self._model
+        on_gpu = model is not None and model.backend.name.startswith("tensorrt")
+        condition = Condition(
+            state=self.state,
+            idle=self._idle_because(),
+            loading_s=self._loader.busy_s,
+            model=model,
+            waiting=worker is not None and worker.waiting,
+            at_hand_s=worker.at_hand_s if worker is not None else None,
+            memory_mb=resident_mb(),
+            gpu_memory_mb=self._gpu_memory.used_mb() if on_gpu else None,
+        )
         out = DiagnosticArray()
         out.header.stamp = self.get_clock().now().to_msg()
-        name = f"{self.get_fully_qualified_name()}: segmentation"
-        out.status = [status(name, self._statistics.snapshot(), facts, self._idle_because())]
+        name, snapshot = self.get_fully_qualified_name(), self._statistics.snapshot()
+        out.status = make_statuses(name, snapshot, condition, self._values)
         self._diagnostics.publish(out)
 
 

@@ -27,6 +27,11 @@ class NewestSlot(Generic[Item]):
         self._lost = 0
         self._closed = False
 
+    @property
+    def full(self) -> bool:
+        """Whether an item waits to be taken."""
+        return self._item is not None
+
     def put(self, item: Item) -> Put:
         """Leave an item, in place of one that was not taken; say what became of both."""
         with self._changed:

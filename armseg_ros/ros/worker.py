@@ -13,7 +13,17 @@ from typing import Any
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import SegmenterConfig
 from armseg_ros.errors import BackendError, DataError
-from armseg_ros.ros.diagnostics import BROKEN, FAILED, OFF, REPLACED, STALE, Statistics
+from armseg_ros.ros.diagnostics import (
+    AGE,
+    BROKEN,
+    FAILED,
+    OFF,
+    PUBLISH,
+    REPLACED,
+    STALE,
+    WAIT,
+    Statistics,
+)
 from armseg_ros.ros.images import frame_from_message
 from armseg_ros.ros.slot import NewestSlot, Put
 from armseg_ros.segmenter import Segmenter
@@ -94,8 +104,20 @@ class Worker:
         self._slot: NewestSlot[Arrival] = NewestSlot()
         self._dropped = 0  # since the last answer; of the thread alone
         self._turn = threading.Lock()  # held while an image is at hand
+        self._taken_at: float | None = None
         self._thread = threading.Thread(target=self._work, name="segmenter", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an image waits."""
+        return self._slot.full
+
+    @property
+    def at_hand_s(self) -> float | None:
+        """Seconds that an image has been at hand; None while none is."""
+        taken_at = self._taken_at
+        return None if taken_at is None else time.monotonic() - taken_at
 
     def put(self, arrival: Arrival) -> None:
         """Hand over an image; it takes the place of one that still waits."""
@@ -142,6 +164,7 @@ class Worker:
             self._dropped += lost
             try:
                 with self._turn:
+                    self._taken_at = time.monotonic()
                     self._handle(arrival)
             except DataError as error:
                 self._refuse(BROKEN, str(error))
@@ -149,6 +172,8 @@ class Worker:
                 self._refuse(FAILED, str(error))
             except Exception as error:  # noqa: BLE001 - one image must never end the node
                 self._refuse(FAILED, f"{type(error).__name__}: {error}")
+            finally:
+                self._taken_at = None
 
     def _refuse(self, reason: str, error: str) -> None:
         self._dropped += 1
@@ -169,5 +194,10 @@ class Worker:
         segmentation = dataclasses.replace(segmentation, times=times)
         backend = self._segmenter.backend
         self._deliver(Answer(arrival, frame, segmentation, self._dropped, backend))
+        stages = dataclasses.asdict(times) | {
+            AGE: arrival.age_ms,
+            WAIT: (start - arrival.received) * 1e3,
+            PUBLISH: (time.perf_counter() - arrival.received) * 1e3 - total_ms,
+        }
         self._dropped = 0
-        self._statistics.answer(total_ms, segmentation.quality)
+        self._statistics.answer(stages, segmentation.quality)

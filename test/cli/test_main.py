@@ -71,3 +71,14 @@ def test_bench_prints_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
 def test_bench_names_the_bad_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "--instances", "99"]) == 2
     assert "--instances is 99, but must lie in 1 to 32" in capsys.readouterr().err
+
+
+def test_bench_measures_a_node(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    assert cli.main(["bench", "--node", "--repeats", "2", "--instances", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    p50 = {line[:40].strip(): float(line[40:].split()[0]) for line in lines}
+    parts = p50["of which the node"] + p50["of which DDS, both ways"]
+    assert p50["everything but the network"] == pytest.approx(parts, abs=0.1)
+    assert p50["round trip"] >= p50["everything but the network"] > 0

@@ -27,6 +27,8 @@ from launch.utilities import perform_substitutions
 from networks import write_network
 
 from armseg_ros.data.bag import write_bag_from_coco
+from armseg_ros.errors import ConfigError
+from armseg_ros.ros import launch_arguments
 from armseg_ros.ros.evaluator_node import PARAMETERS as EVALUATOR_PARAMETERS
 from armseg_ros.ros.live_client import LiveSegmenterClient
 from armseg_ros.ros.parameters import PARAMETERS
@@ -66,16 +68,69 @@ def declared(name: str) -> dict[str, DeclareLaunchArgument]:
 def test_every_parameter_is_an_argument_at_top_level() -> None:
     """What ``ros2 launch ... --show-args`` lists."""
     segmenter = declared("segmenter.launch.py")
-    assert set(segmenter) == COMMON | {p.name for p in PARAMETERS} | {"image", "params_file"}
-    assert segmenter["image_transport"].choices == ["", "raw", "compressed"]
+    viewers = {"rviz", "foxglove"}
+    own = {"image", "cameras", "params_file"}
+    assert set(segmenter) == COMMON | {p.name for p in PARAMETERS} | own | viewers
+    for parameter in PARAMETERS:
+        argument = segmenter[parameter.name]
+        assert argument.description.startswith(parameter.description)
+        assert argument.choices == (["", *parameter.choices] if parameter.choices else None)
     evaluate = declared("evaluate.launch.py")
-    assert set(evaluate) == COMMON | set(EVALUATOR_PARAMETERS) | {"start_segmenter"}
+    assert set(evaluate) == COMMON | set(EVALUATOR_PARAMETERS) | {"start_segmenter", "rviz"}
     assert evaluate["source"].default_value is None
-    for argument in [*segmenter.values(), *evaluate.values()]:
+    demo = declared("demo.launch.py")
+    assert {"output", "count", "seed", "size", "rate_hz", "backend"} | viewers < set(demo)
+    for argument in [*segmenter.values(), *evaluate.values(), *demo.values()]:
         assert argument.description
 
 
-@launch_pytest.fixture(scope="module")
+def test_topics_of_several_cameras() -> None:
+    topics = launch_arguments.camera_topics
+    assert topics("", "/cam/image_raw") == {"": "/cam/image_raw"}
+    assert topics("left, right", "image_raw") == {"left": "image_raw", "right": "image_raw"}
+    assert topics("a,b", "/{camera}/rgb") == {"a": "/a/rgb", "b": "/b/rgb"}
+    assert topics("a", "/rgb") == {"a": "/rgb"}
+    with pytest.raises(ConfigError, match="only once"):
+        topics("a,a", "rgb")
+    with pytest.raises(ConfigError, match="2 cameras"):
+        topics("a,b", "/rgb")
+    joined = [
+        launch_arguments.join_namespace(*parts) for parts in (("", ""), ("/", "a"), ("x/", "a"))
+    ]
+    assert joined == ["", "/a", "x/a"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "package"), [("rviz", "rviz2"), ("foxglove", "foxglove_bridge")]
+)
+def test_viewer_that_is_not_installed_is_named(
+    argument: str, package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    context = LaunchContext()
+    context.launch_configurations["use_sim_time"] = "false"
+    with pytest.raises(ConfigError, match="rviz:=true needs the package rviz2"):
+        launch_arguments.rviz(context, "segmenter.rviz", {})
+    with pytest.raises(ConfigError, match="foxglove:=true needs the package foxglove_bridge"):
+        launch_arguments.foxglove(context)
+
+
+def test_viewer_gets_the_topics_of_its_camera() -> None:
+    shown = launch_file("segmenter.launch.py").shown
+    assert shown("", "image") == {
+        "/image": "/image",
+        "/segmenter/overlay": "/segmenter/overlay",
+        "/segmenter/label_colors": "/segmenter/label_colors",
+    }
+    assert shown("line/left", "image_raw")["/image"] == "/line/left/image_raw"
+    assert shown("/left", "/cam/rgb") == {
+        "/image": "/cam/rgb",
+        "/segmenter/overlay": "/left/segmenter/overlay",
+        "/segmenter/label_colors": "/left/segmenter/label_colors",
+    }
+
+
+@launch_pytest.fixture
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
     model = write_network(tmp_path_factory.mktemp("model") / "tiny.onnx")
     arguments = {
@@ -101,6 +156,34 @@ def test_launched_segmenter_answers_its_camera() -> Any:
         answer = client.ask_image(np.zeros((64, 64, 3), np.uint8), 30)
     assert answer.model_id.startswith("tiny@")
     assert len(answer.detections) == 1
+
+
+@launch_pytest.fixture
+def two_cameras(tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
+    model = write_network(tmp_path_factory.mktemp("model") / "tiny.onnx")
+    arguments = {
+        "cameras": "left,right",
+        "image": "image_raw",
+        "namespace": "cell",
+        "model": str(model),
+        "threads": "1",
+        "backend": "onnxruntime",
+    }
+    return LaunchDescription(
+        [include("segmenter.launch.py", **arguments), launch_pytest.actions.ReadyToTest()]
+    )
+
+
+@pytest.mark.launch(fixture=two_cameras)
+def test_each_camera_has_a_segmenter() -> None:
+    for camera in ("left", "right"):
+        with LiveSegmenterClient(
+            image_topic="image_raw",
+            instances_topic="segmenter/instances",
+            namespace=f"/cell/{camera}",
+        ) as client:
+            client.wait_for_segmenter(60)
+            assert len(client.ask_image(np.zeros((64, 64, 3), np.uint8), 30).detections) == 1
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +222,27 @@ def test_launched_evaluation_writes_a_run(
     assert summary["frames"]["answered"] == 3
 
 
+def test_launched_demo_renders_and_evaluates_twice(tiny_model: Path, tmp_path: Path) -> None:
+    """The second time, the totes are there."""
+    for number in (1, 2):
+        service = LaunchService()
+        arguments = {
+            "output": str(tmp_path),
+            "count": "2",
+            "size": "160x134",
+            "model": str(tiny_model),
+            "backend": "onnxruntime",
+        }
+        service.include_launch_description(
+            LaunchDescription([include("demo.launch.py", **arguments)])
+        )
+        assert service.run() == 0
+        summary = json.loads((tmp_path / f"run_{number}" / "summary.json").read_text())
+        assert summary["complete"]
+        assert summary["frames"]["answered"] == 2
+    assert len(list(tmp_path.glob("totes_*"))) == 1
+
+
 def test_launched_evaluation_without_a_bag_fails(tmp_path: Path) -> None:
     service = LaunchService()
     service.include_launch_description(
@@ -157,7 +261,7 @@ def test_launched_evaluation_without_a_bag_fails(tmp_path: Path) -> None:
 def test_launch_gives_the_evaluator_time_to_write() -> None:
     context = LaunchContext()
     context.launch_configurations.update(dict.fromkeys(EVALUATOR_PARAMETERS, ""))
-    for name in ("start_segmenter", "use_sim_time"):
+    for name in ("start_segmenter", "use_sim_time", "rviz"):
         context.launch_configurations[name] = "false"
     [node] = launch_file("evaluate.launch.py").evaluator(context)
     for name in ("sigterm", "sigkill"):
