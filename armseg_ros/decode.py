@@ -139,10 +139,11 @@ def crop_masks(
         gives an empty crop.
     """
     edges = np.ceil(boxes).astype(int)
-    return tuple(
-        _crop_mask(row, prototypes, (left, top, right, bottom), letterbox)
-        for row, (left, top, right, bottom) in zip(coefficients, edges.tolist(), strict=True)
-    )
+    with np.errstate(invalid="ignore", over="ignore"):  # what is no number lies in no mask
+        return tuple(
+            _crop_mask(row, prototypes, (left, top, right, bottom), letterbox)
+            for row, (left, top, right, bottom) in zip(coefficients, edges.tolist(), strict=True)
+        )
 
 
 def _crop_mask(

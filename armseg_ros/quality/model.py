@@ -15,7 +15,7 @@ from armseg_ros.config import DecodeConfig, QualityConfig
 from armseg_ros.errors import DataError
 from armseg_ros.quality.classifier import Classifier, from_plain, to_plain
 from armseg_ros.quality.evidence import Evidence, gather
-from armseg_ros.quality.features import Features, compute_features
+from armseg_ros.quality.features import Features, compute_features, tote_coverage
 from armseg_ros.quality.frames import FRAME_COLUMNS, frame_columns
 from armseg_ros.quality.pairs import PAIR_FEATURES, PAIR_MARGIN, strongest_margin
 from armseg_ros.quality.result import (
@@ -74,17 +74,18 @@ class QualityModel:
         Returns:
             Probabilities; NaN and ``UNKNOWN`` with a reason where the detector is not one that
             the model was fitted to, or where the network answered with numbers that are not
-            finite.
+            finite. The tote coverage needs no fit.
         """
         detections, candidates = decoded
         config = config or QualityConfig()
+        evidence = gather(candidates, detections, raw, tensor)
         if detector_sha256 not in self.detectors:
             reason = (
                 f"the quality model was fitted to detector {self.detectors[0][:12]}, "
                 f"not to {detector_sha256[:12] or 'one without a hash'}; fit it again"
             )
-            return unknown_quality(len(detections), config, reason)
-        evidence = gather(candidates, detections, raw, tensor)
+            coverage = tote_coverage(evidence)
+            return unknown_quality(len(detections), config, reason, coverage)
         if not evidence.finite:
             reason = "the network's mask coefficients or prototypes are not finite"
             return unknown_quality(len(detections), config, reason)
