@@ -14,7 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="run of 'armseg evaluate'")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
     parser.add_argument(
-        "--source", type=Path, help="where the pictures are, if not where the run found them"
+        "--source",
+        type=Path,
+        help="where the pictures are, if not where the run found them; for a run of several "
+        "sources the folder that holds them by name",
     )
     parser.add_argument("--image-topic", help="topic of the pictures, where a bag holds several")
     parser.add_argument(
@@ -45,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         image_topic=args.image_topic,
         most_failures=args.failures,
     )
-    if written["problem"]:
-        print(f"note: {written['problem']}")
+    for problem in written["problems"][:5]:
+        print(f"note: {problem}")
     print(
         f"{args.output / 'index.html'}: {written['pictures']} pictures, "
         f"{written['failures']} failures in the gallery"

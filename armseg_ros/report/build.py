@@ -12,12 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from armseg_ros.data.source import Source, open_source
-from armseg_ros.errors import ArmsegError
 from armseg_ros.evaluate.measures import Measured, intervals, measure
 from armseg_ros.evaluate.read_run import Run
 from armseg_ros.report import confusion, failures, pages, sections
 from armseg_ros.report.gallery import make_cards
+from armseg_ros.report.pictures import Pictures, pictures_of
 from armseg_ros.report.slices import NAMES, slice_table
 
 MOST_FAILURES = 200
@@ -38,18 +37,19 @@ def build_report(
     Args:
         run: The run.
         folder: Where the pages go; made if needed, and refused unless empty.
-        source: Where the pictures are now; None takes the place that the run names.
+        source: Where the pictures are now (for a run of several sources the folder that holds
+            them by name); None takes the places that the run names.
         image_topic: Topic of the pictures, where a bag holds several.
         most_failures: Most failures in the gallery; 0 shows none.
 
     Returns:
-        ``pictures`` and ``failures`` shown, and ``problem``: one sentence on pictures that the
-        gallery could not show, empty where it shows all.
+        ``pictures`` and ``failures`` shown, and ``problems``: sentences on pictures that the
+        gallery could not show.
 
     Raises:
-        DataError: The folder is in use or cannot be written.
+        DataError: The folder is in use or cannot be written, or ``source`` does not open.
     """
-    pictures = _open(run, source, image_topic)
+    pictures = pictures_of(run, source, image_topic)
     pages.make_folder(folder)
     pages.write_static(folder, STATIC)
     gallery = _gallery(run, folder, pictures, most_failures)
@@ -57,7 +57,7 @@ def build_report(
     pages.write_page(folder, "gallery.html", **base, **gallery)
     pages.write_page(folder, "index.html", **base, **_overview(run), failures=gallery["counts"])
     shown = len(gallery["cards"])
-    return {"pictures": len(run.samples), "failures": shown, "problem": gallery["problem"]}
+    return {"pictures": len(run.samples), "failures": shown, "problems": gallery["problems"]}
 
 
 def _base(run: Run) -> dict[str, Any]:
@@ -104,29 +104,14 @@ def _slices(measured: Measured, samples: pa.Table) -> dict[str, Any]:
     return {"slices": table, "top": float(top)}
 
 
-def _open(run: Run, source: Path | None, image_topic: str | None) -> Source | str:
-    """Open the pictures, or say why that is not possible; a given source must be right."""
-    place = source or Path(str(run.config.get("source", "")))
-    try:
-        return open_source(place, run.config.get("split"), image_topic)
-    except (ArmsegError, OSError) as error:
-        if source is not None:
-            raise
-        return f"{error}; give its place with --source"
-
-
-def _gallery(run: Run, folder: Path, source: Source | str, most: int) -> dict[str, Any]:
+def _gallery(run: Run, folder: Path, pictures: Pictures, most: int) -> dict[str, Any]:
     answered = run.samples.filter(pc.equal(run.samples["status"], "answered"))
     labelled = answered.filter(answered["labelled"])["image_id"].to_pylist()
     threshold = float(run.summary["settings"]["operating_threshold"])
     instances: pa.Table = run.read_instances(failures.COLUMNS)
     chosen, counts = failures.find_failures(instances, labelled, threshold, most)
     del instances
-    if isinstance(source, str):
-        cards, problem = make_cards(run, chosen, None, folder / "crops")
-        problem = source
-    else:
-        cards, problem = make_cards(run, chosen, source, folder / "crops")
+    cards, problems = make_cards(run, chosen, pictures, folder / "crops")
     shown = Counter(card.kind for card in cards)
     splits = run.summary["splits"]
     if splits:  # which of the two it is shows in the masks only
@@ -139,6 +124,6 @@ def _gallery(run: Run, folder: Path, source: Source | str, most: int) -> dict[st
             for kind, meaning in failures.KINDS.items()
             if counts.get(kind, 0) or shown[kind]
         ],
-        "problem": problem,
+        "problems": problems,
         "labelled": bool(labelled),
     }

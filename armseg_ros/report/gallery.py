@@ -13,13 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from armseg_ros.data.source import Item, Source
+from armseg_ros.data.source import Item
 from armseg_ros.errors import ArmsegError, DataError
 from armseg_ros.evaluate.read_run import Run
 from armseg_ros.masks import decode_full, intersection_areas
 from armseg_ros.report.crops import Window, outline, window_around, write_crop
 from armseg_ros.report.failures import Failure
 from armseg_ros.report.masks_on_disk import read_predictions
+from armseg_ros.report.pictures import Pictures
 from armseg_ros.types import OBJECT, Mask
 
 PART_SHARE = 0.8  # tolerance of the rules: so much of a part lies inside the whole
@@ -74,18 +75,18 @@ class Card:
 
 
 def make_cards(
-    run: Run, failures: Sequence[Failure], source: Source | None, folder: Path
-) -> tuple[list[Card], str]:
+    run: Run, failures: Sequence[Failure], pictures: Pictures, folder: Path
+) -> tuple[list[Card], list[str]]:
     """Make a card for each failure, in the same order.
 
     Args:
         run: The run.
         failures: What to show.
-        source: Where the pictures are; None gives cards without crops.
+        pictures: Where the pictures are.
         folder: Where crops go.
 
     Returns:
-        The cards, and one sentence on what could not be shown; empty where all could.
+        The cards, without a crop where a picture is not to be had, and sentences on why.
     """
     wanted: dict[int, list[Failure]] = defaultdict(list)
     for failure in failures:
@@ -93,36 +94,20 @@ def make_cards(
     samples = _samples(run, wanted)
     rows = _rows(run, wanted)
     cards = {f: _plain_card(f, samples[f.image_id], rows[f.image_id]) for f in failures}
-    problem = ""
-    if source is not None and failures:
+    predictions = read_predictions(run.folder, wanted) if failures else {}
+    numbers = {row["sample_id"]: number for number, row in samples.items()}
+    problems: list[str] = []
+    for name, item in pictures.find(numbers, problems):
+        number = numbers[name]
         folder.mkdir(parents=True, exist_ok=True)
-        predictions = read_predictions(run.folder, wanted)
-        missing = set(wanted)
-        for item in _items(source, {row["sample_id"]: n for n, row in samples.items()}, missing):
-            image_id = item[0]
-            try:
-                picture = _Picture(item[1], predictions[image_id], rows[image_id])
-            except ArmsegError as error:
-                problem = problem or f"{samples[image_id]['sample_id']}: {error}"
-                continue
-            for failure in wanted[image_id]:
-                cards[failure] = picture.card(cards[failure], failure, folder)
-        if missing and not problem:
-            problem = f"{len(missing)} pictures of the run are not in {source.path}"
-    return [cards[failure] for failure in failures], problem
-
-
-def _items(
-    source: Source, numbers: dict[str, int], missing: set[int]
-) -> Iterator[tuple[int, Item]]:
-    """Find pictures of the source by name; what was found leaves ``missing``."""
-    for item in source:
-        number = numbers.get(item.sample_id)
-        if number in missing:
-            missing.discard(number)
-            yield number, item
-        if not missing:
-            return
+        try:
+            picture = _Picture(item, predictions.get(number, []), rows[number])
+        except ArmsegError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        for failure in wanted[number]:
+            cards[failure] = picture.card(cards[failure], failure, folder)
+    return [cards[failure] for failure in failures], problems
 
 
 def _samples(run: Run, wanted: dict[int, Any]) -> dict[int, Row]:

@@ -18,6 +18,7 @@ from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.report.failures import SAME_PICTURE, Failure, find_failures, take_turns
 from armseg_ros.report.gallery import bag_time, make_cards
 from armseg_ros.report.masks_on_disk import read_predictions
+from armseg_ros.report.pictures import Pictures
 
 MISTAKES = {2: SPLIT, 3: MERGED, 4: MISSED, 5: DOUBLED, 6: NOISE}
 KINDS = {2: "over", 3: "under", 4: "missed", 5: "duplicate", 6: "noise"}
@@ -37,6 +38,10 @@ def run(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return read_run(folder)
 
 
+def pictures_in(path: Path) -> Pictures:
+    return Pictures((("", path),), "test", None)
+
+
 def failures_of(run: Run, most: int = 100) -> tuple[list[Failure], dict[str, int]]:
     ids = run.samples["image_id"].to_pylist()
     return find_failures(run.instances, ids, 0.25, most)
@@ -45,8 +50,8 @@ def failures_of(run: Run, most: int = 100) -> tuple[list[Failure], dict[str, int
 def test_planted_failures_are_found_one_for_one(run: Run, source: Source, tmp_path: Path) -> None:
     failures, counts = failures_of(run)
     assert sum(counts.values()) == len(failures) == 5
-    cards, problem = make_cards(run, failures, source, tmp_path / "crops")
-    assert problem == ""
+    cards, problems = make_cards(run, failures, pictures_in(source.path), tmp_path / "crops")
+    assert problems == []
     names = [item.sample_id for item in source]
     assert {(card.kind, card.sample_id) for card in cards} == {
         (kind, names[place]) for place, kind in KINDS.items()
@@ -64,8 +69,11 @@ def test_planted_failures_are_found_one_for_one(run: Run, source: Source, tmp_pa
 
 def test_without_pictures_there_are_figures_alone(run: Run, tmp_path: Path) -> None:
     failures, _ = failures_of(run)
-    cards, problem = make_cards(run, failures, None, tmp_path / "crops")
-    assert problem == ""
+    gone = pictures_in(tmp_path / "gone")
+    cards, problems = make_cards(run, failures, gone, tmp_path / "crops")
+    (problem,) = problems
+    assert problem.startswith(f"{tmp_path}/gone: no such bag")
+    assert problem.endswith("; give its place with --source")
     assert {(card.crop, card.shapes) for card in cards} == {("", ())}
     assert all(card.facts for card in cards)
     assert not (tmp_path / "crops").exists()
@@ -73,14 +81,17 @@ def test_without_pictures_there_are_figures_alone(run: Run, tmp_path: Path) -> N
 
 def test_a_source_that_changed_is_named(run: Run, tmp_path: Path) -> None:
     failures, _ = failures_of(run)
-    smaller = open_source(totes.write_coco(tmp_path / "smaller", count=6))
-    cards, problem = make_cards(run, failures, smaller, tmp_path / "a")
-    assert problem.startswith("1 pictures of the run are not in ")
+    smaller = pictures_in(totes.write_coco(tmp_path / "smaller", count=6))
+    cards, problems = make_cards(run, failures, smaller, tmp_path / "a")
+    assert problems == ["1 pictures of the run are not in its source any more"]
     assert sum(card.crop == "" for card in cards) == 1
     edited = totes.write_coco(tmp_path / "edited", count=7)
     totes.edit_json(edited / "test.json", lambda d: d["annotations"].pop())
-    _, problem = make_cards(run, failures, open_source(edited), tmp_path / "b")
-    assert "6 ground truths in the source, 7 in the run; the source has changed since" in problem
+    _, problems = make_cards(run, failures, pictures_in(edited), tmp_path / "b")
+    assert len(problems) == 1
+    assert (
+        "6 ground truths in the source, 7 in the run; the source has changed since" in problems[0]
+    )
 
 
 def test_one_picture_does_not_fill_the_gallery(run: Run) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import totes
 from browser import Browser
+from networks import write_network
 from oracle import Oracle
 from planter import DOUBLED, MERGED, MISSED, NOISE, SPLIT, Planter
 
@@ -21,6 +24,7 @@ pytest.importorskip("jinja2", reason="jinja2 is not installed, which the pages a
 from plotly import graph_objects
 
 from armseg_ros.cli.main import main
+from armseg_ros.data.bag import write_bag_from_coco
 from armseg_ros.data.source import open_source
 from armseg_ros.evaluate.read_run import read_run
 from armseg_ros.evaluate.run import evaluate
@@ -197,8 +201,6 @@ class Blind(Oracle):
     """Finds nothing in any picture."""
 
     def answer(self, *arguments: Any) -> Any:
-        from dataclasses import replace
-
         nothing: Detections = totes.detections([], [], [])
         return replace(super().answer(*arguments), detections=nothing)
 
@@ -243,8 +245,6 @@ def test_no_detection_anywhere_is_zero_and_said(browser: Browser, tmp_path: Path
 
 
 def test_an_interrupted_run_says_so_on_every_page(run: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(run, tmp_path / "run")
 
     def interrupt(summary: dict[str, Any]) -> None:
@@ -262,11 +262,7 @@ def test_an_interrupted_run_says_so_on_every_page(run: Path, tmp_path: Path) -> 
 def test_the_command_and_a_source_that_moved(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from armseg_ros.data.bag import write_bag_from_coco
-
     copy = tmp_path / "copy"
-    import shutil
-
     shutil.copytree(run, copy)
     config = (copy / "config.yaml").read_text()
     (copy / "config.yaml").write_text(re.sub("source: .*", "source: /gone/away", config))
@@ -282,6 +278,21 @@ def test_the_command_and_a_source_that_moved(
         f"{tmp_path}/moved/index.html: 7 pictures, 2 failures in the gallery\n"
     )
     assert len(list((tmp_path / "moved/crops").iterdir())) == 2
+
+
+def test_a_run_of_several_sources_shows_the_pictures_of_all(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        totes.write_coco(tmp_path / "data" / name, count=3)
+    network = str(write_network(tmp_path / "tiny.onnx"))
+    run = str(tmp_path / "run")
+    assert main(["evaluate", str(tmp_path / "data"), "--model", network, "-o", run]) == 0
+    (tmp_path / "data").rename(tmp_path / "moved")
+    written = build_report(read_run(tmp_path / "run"), tmp_path / "report", tmp_path / "moved")
+    assert written["problems"] == []
+    page = text_of(tmp_path / "report/gallery.html")
+    for name in ("first", "second"):
+        assert f'<p class="sample">{name}/cell_0/002.jpg</p>' in page
+    assert 'class="no-crop"' not in page
 
 
 def test_mistakes_end_with_a_sentence(
