@@ -10,6 +10,7 @@ from pathlib import Path
 
 from armseg_ros.config import require_range
 from armseg_ros.errors import DataError
+from armseg_ros.latent.explorer.boxes import read_boxes
 from armseg_ros.latent.explorer.content import HERE, SCRIPTS, Content
 from armseg_ros.latent.explorer.picks import with_picks
 from armseg_ros.latent.explorer.saved_map import load_map, save_map
@@ -52,8 +53,8 @@ def build_explorer(
 ) -> tuple[str, ...]:
     """Write the page.
 
-    The same runs, settings and pictures give the same files, but for the date in ``index.html``,
-    which is written last.
+    The same runs, settings and pictures give the same files, but for the date in ``index.html``.
+    The folder appears when it is whole.
 
     Args:
         folders: Runs of one model.
@@ -79,15 +80,24 @@ def build_explorer(
     if config.selection is not None:
         population = with_picks(population, config.selection)
     near = find_neighbours(population.reduced, config.neighbours)
+    layout = _lay_out(population, config)
+    part = output.with_name(f".{output.name}.part")
     try:
-        layout = _lay_out(population, config)
+        shutil.rmtree(part, ignore_errors=True)  # of a build that was killed
+        part.mkdir(parents=True)
         thumbnails = None
         if config.thumbnails:
-            thumbnails = write_thumbnails(population, output / "thumbnails", config.pictures)
-        content = Content(population, layout, near, thumbnails, config.seed)
-        _write(output, content, date)
+            thumbnails = write_thumbnails(population, part / "thumbnails", config.pictures)
+        boxes = read_boxes(population)
+        content = Content(population, layout, near, boxes, thumbnails, config.seed)
+        _write(part, content, date)
+        if output.exists():
+            output.rmdir()
+        part.rename(output)
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return content.notes()
 
 
@@ -104,11 +114,13 @@ def _lay_out(population: Population, config: ExplorerConfig) -> Map:
 
 
 def _write(output: Path, content: Content, date: str) -> None:
-    (output / "data").mkdir(parents=True, exist_ok=True)
+    (output / "data").mkdir()
     (output / "static").mkdir()
     for name in (*SCRIPTS, "explorer.css"):
         shutil.copyfile(HERE / "static" / name, output / "static" / name)
     for name, text in content.scripts().items():
         (output / "data" / f"{name}.js").write_text(text, encoding="utf-8")
     save_map(output, content.population, content.layout)
-    (output / "index.html").write_text(content.page(date), encoding="utf-8")
+    # Names of folders may hold bytes that are no text.
+    page = content.page(date).encode("utf-8", "replace")
+    (output / "index.html").write_bytes(page)

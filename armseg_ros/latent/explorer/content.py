@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from armseg_ros.latent.cluster import cluster
+from armseg_ros.latent.explorer.boxes import KINDS, Boxes
 from armseg_ros.latent.explorer.records import column_record, encode, script
 from armseg_ros.latent.explorer.thumbnails import PER_ROW, Thumbnails
 from armseg_ros.latent.features import Population, run_names
@@ -41,6 +42,7 @@ class Content:
         population: The pictures.
         layout: Where they lie.
         near: Their neighbours.
+        boxes: What the model found and missed in each.
         thumbnails: Small pictures, None where they are not wanted.
         seed: Of map and clusters.
     """
@@ -48,6 +50,7 @@ class Content:
     population: Population
     layout: Map
     near: Neighbours
+    boxes: Boxes
     thumbnails: Thumbnails | None
     seed: int
 
@@ -64,7 +67,8 @@ class Content:
             notes.append(f"Pictures left out: {', '.join(left_out)}.")
         if not self.population.labelled.any():
             notes.append("No picture has ground truth, so the error is not known.")
-        return (*notes, *(self.thumbnails.notes if self.thumbnails is not None else ()))
+        of_thumbnails = self.thumbnails.notes if self.thumbnails is not None else ()
+        return (*notes, *self.boxes.notes, *of_thumbnails)
 
     def scripts(self) -> dict[str, str]:
         """Make the data of the page: scripts by name, which set a constant each."""
@@ -73,7 +77,13 @@ class Content:
             "indices": encode(self.near.indices),
             "distances": encode(self.near.distances),
         }
-        values = {"population": _population_record(self), "neighbours": near}
+        boxes = {
+            "names": KINDS,
+            "starts": encode(self.boxes.starts),
+            "edges": encode(self.boxes.edges),
+            "kinds": encode(self.boxes.kinds),
+        }
+        values = {"population": _population_record(self), "neighbours": near, "boxes": boxes}
         return {name: script(name.upper(), value) for name, value in values.items()}
 
     def page(self, date: str) -> str:
@@ -115,7 +125,9 @@ def _facts(content: Content, names: Sequence[str]) -> tuple[tuple[str, Any], ...
 def _population_record(content: Content) -> dict[str, Any]:
     population, thumbnails = content.population, content.thumbnails
     table = _with_latent_columns(population, content.near, content.seed)
-    columns = [column_record(name, table.column(name)) for name in _in_order(table.column_names)]
+    known = [name for name in table.column_names if table.column(name).null_count < len(table)]
+    columns = [column_record(name, table.column(name)) for name in _in_order(known)]
+    best = next((name for name in ("error", "p_over") if name in known), "")
     record: dict[str, Any] = {
         "runs": run_names([run.folder for run in population.runs]),
         "inputs": [input_record(run) for run in population.runs],
@@ -126,8 +138,8 @@ def _population_record(content: Content) -> dict[str, Any]:
         "columns": columns,
         "thumbnails": None,
         "defaults": {
-            "colour": "error" if population.labelled.any() else "p_over",
-            "sort": "error" if population.labelled.any() else "p_over",
+            "colour": best,
+            "sort": best,
             "open": _OPEN_FILTERS,
             "table": _TABLE,
         },

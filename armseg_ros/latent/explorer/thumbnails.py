@@ -22,11 +22,12 @@ from armseg_ros.evaluate.read_run import Run
 from armseg_ros.latent.features import Population
 from armseg_ros.types import Int32Array, Uint8Array
 
-WIDTHS_PX = (160, 128, 96, 64, 48)  # the largest that all pictures fit with is taken
+WIDEST_PX = 160
+# Width and JPEG quality; the first that all pictures fit with is taken.
+SIZES = ((WIDEST_PX, 75), (128, 75), (96, 72), (64, 68), (48, 60))
 PER_ROW = 8
 PER_SHEET = PER_ROW * PER_ROW
-JPEG_QUALITY = 72
-MOST_BYTES = 28_000_000  # of all sheets: with 44,000 rows the folder stays below 60 MB
+MOST_BYTES = 24_000_000  # of all sheets: with 44,000 rows the folder stays below 60 MB
 _SLACK = 0.85  # of that by the first sheet's size, since later pictures may be busier
 _THREADS = 2  # OpenCV decodes without Python's lock
 _BACKGROUND = 229
@@ -138,23 +139,33 @@ def _decoded(
 
 
 def _small_image(item: Item) -> Uint8Array | None:
-    """Decode to at least the largest width, at an eighth of the work where JPEG allows it."""
+    """Decode a picture and shrink it; None where that fails."""
     try:
         content = item.content()
-        if not content.startswith(b"\xff\xd8"):
-            return _shrunk(item.frame().image)
-        width = check_encoded(content, item.sample_id).width
+        small = _small_jpeg(content) if content.startswith(b"\xff\xd8\xff") else None
+        return small if small is not None else _shrunk(item.frame().image)
+    except DataError:
+        return None
+
+
+def _small_jpeg(content: bytes) -> Uint8Array | None:
+    """Decode JPEG data at an eighth or a quarter of its size; None where it is no JPEG after all.
+
+    Raw pixels of a bag may begin like one.
+    """
+    try:
+        width = check_encoded(content, "").width
     except DataError:
         return None
     modes = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4}
-    by = next((by for by in modes if width // by >= WIDTHS_PX[0]), 0)
+    by = next((by for by in modes if width // by >= WIDEST_PX), 0)
     image: Any = cv2.imdecode(np.frombuffer(content, np.uint8), modes.get(by, cv2.IMREAD_COLOR))
     return None if image is None else _shrunk(image)
 
 
 def _shrunk(image: Uint8Array) -> Uint8Array:
     """Fit into a square of the largest width, so that waiting pictures are small."""
-    return _fitted(image, WIDTHS_PX[0], WIDTHS_PX[0])
+    return _fitted(image, WIDEST_PX, WIDEST_PX)
 
 
 def _fitted(image: npt.NDArray[Any], width: int, height: int) -> Uint8Array:
@@ -171,7 +182,7 @@ class _Sheets:
         self._folder, self._expected = folder, expected
         self._waiting: list[Uint8Array] = []
         self._bytes = 0
-        self.width = self.height = self.count = 0
+        self.width = self.height = self.quality = self.count = 0
         self.slots: Int32Array = np.full(expected, -1, np.int32)
 
     @property
@@ -196,10 +207,10 @@ class _Sheets:
     def _write(self) -> None:
         if not self.width:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self.width, self.height = self._choose_size()
+            self.width, self.height, self.quality = self._choose_size()
         number = (self.count - 1) // PER_SHEET
         path = self._folder / f"{number:04d}.jpg"
-        encoded = _sheet(self._waiting, self.width, self.height)
+        encoded = _sheet(self._waiting, self.width, self.height, self.quality)
         try:
             path.write_bytes(encoded)
         except OSError as error:
@@ -207,18 +218,18 @@ class _Sheets:
         self._bytes += len(encoded)
         self._waiting = []
 
-    def _choose_size(self) -> tuple[int, int]:
+    def _choose_size(self) -> tuple[int, int, int]:
         """Take the largest size that all pictures would fit with, judging by the first sheet."""
         shape = float(np.median([image.shape[0] / image.shape[1] for image in self._waiting]))
-        for width in WIDTHS_PX:
+        for width, quality in SIZES:
             height = min(max(8 * round(width * shape / 8), 8), 2 * width)
             share = len(self._waiting) / self._expected
-            if len(_sheet(self._waiting, width, height)) <= _SLACK * MOST_BYTES * share:
+            if len(_sheet(self._waiting, width, height, quality)) <= _SLACK * MOST_BYTES * share:
                 break
-        return width, height
+        return width, height, quality
 
 
-def _sheet(images: list[Uint8Array], width: int, height: int) -> bytes:
+def _sheet(images: list[Uint8Array], width: int, height: int, quality: int) -> bytes:
     """Put pictures beside each other, row by row, and encode them; no larger than it has to be."""
     columns = min(PER_ROW, len(images))
     rows = -(-len(images) // PER_ROW)
@@ -228,5 +239,5 @@ def _sheet(images: list[Uint8Array], width: int, height: int) -> bytes:
         top = place // PER_ROW * height + (height - small.shape[0]) // 2
         left = place % PER_ROW * width + (width - small.shape[1]) // 2
         sheet[top : top + small.shape[0], left : left + small.shape[1]] = small
-    _, encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _, encoded = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return encoded.tobytes()

@@ -17,6 +17,7 @@ pytest.importorskip("jinja2", reason="the explorer needs jinja2 (extra 'latent')
 
 from armseg_ros.data.selection import Pick, Selection, write_selection
 from armseg_ros.errors import ConfigError, DataError
+from armseg_ros.latent.explorer import build
 from armseg_ros.latent.explorer.build import ExplorerConfig, build_explorer
 
 FAST = ExplorerConfig(method="pca")
@@ -142,3 +143,20 @@ def test_a_selection_is_shown_on_the_map(tmp_path: Path) -> None:
     assert ranks[4:].tolist() == [2, -32768, 1]
     with pytest.raises(DataError, match="none of its 2 picks is in these runs"):
         build_explorer(runs[:1], tmp_path / "none", config, "")
+
+
+def test_an_end_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "read_boxes", stop)
+    run = write_run(tmp_path / "run", 4)
+    with pytest.raises(KeyboardInterrupt):
+        build_explorer([run], tmp_path / "out", FAST, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    build_explorer([write_run(tmp_path / "run", 4)], tmp_path / "out", FAST, "")
+    assert (tmp_path / "out" / "index.html").is_file()

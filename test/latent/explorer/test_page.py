@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from browser import Browser
 from runs import write_pictures, write_run
@@ -15,6 +17,7 @@ pytest.importorskip("sklearn", reason="the explorer needs scikit-learn (extra 'l
 pytest.importorskip("jinja2", reason="the explorer needs jinja2 (extra 'latent')")
 
 from armseg_ros.data.selection import read_selection
+from armseg_ros.evaluate.tables import INSTANCES
 from armseg_ros.latent.explorer.build import ExplorerConfig, build_explorer
 
 COUNT = 60
@@ -38,6 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(base / "a <b>", COUNT, source=pictures, change=change),
         write_run(base / "unlabelled", 20, seed=1, labelled=False, split="test"),
     ]
+    box = {"x_min": 80.0, "y_min": 67.0, "x_max": 240.0, "y_max": 201.0, "class_id": 0}
+    box |= {"sample_id": names[7], "kind": "truth", "outcome": "missed"}
+    pq.write_table(pa.Table.from_pylist([box], INSTANCES), runs[0] / "instances.parquet")
     build_explorer(runs, base / "explorer", ExplorerConfig(method="pca"), "2026-11-25")
     return base / "explorer"
 
@@ -301,3 +307,21 @@ def test_without_webgl_the_rest_works(browser: Browser, folder: Path) -> None:
         assert browser.errors() == []
     finally:
         browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+def test_boxes_are_drawn_over_the_picture(page: Browser) -> None:
+    page.run("explorer.state.setFocus(7)")
+    assert page.find("#details .box-legend").text == "1 missed"
+    pixel = """
+        const canvas = document.querySelector("#details .picture canvas");
+        const pen = canvas.getContext("2d");
+        const at = (x, y) => [...pen.getImageData(x * canvas.width, y * canvas.height, 3, 3).data];
+        return [at(0.25, 0.25), at(0.5, 0.5)];
+    """
+    corner, middle = page.run(pixel)
+    assert max(corner[3::4]) > 100
+    assert not any(middle)
+    page.press("o")
+    assert page.find_all("#details .picture canvas") == []
+    page.press("o")
+    assert len(page.find_all("#details .picture canvas")) == 1

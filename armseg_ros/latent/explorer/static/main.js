@@ -6,7 +6,7 @@ const find = (selector) => document.querySelector(selector);
 
 class Explorer {
   constructor() {
-    this.population = new Population(POPULATION, NEIGHBOURS);
+    this.population = new Population(POPULATION, NEIGHBOURS, BOXES);
     const { defaults } = POPULATION;
     this.state = new State(this.population, defaults);
     this.filters = new Filters(this.state, find("#filters"), defaults.open);
@@ -204,6 +204,7 @@ class Explorer {
       a: () => state.selectAllShown(),
       i: () => state.invert(),
       x: () => state.focus >= 0 && state.select([state.focus], state.selected[state.focus] ? "remove" : "add"),
+      o: () => this.details.toggleBoxes(),
       n: () => this.details.selectNeighbours(),
       z: () => state.undo(),
       d: () => state.selectedCount && this.downloadIds(),

@@ -79,7 +79,7 @@ class Column {
 }
 
 class Population {
-  constructor(record, neighbours) {
+  constructor(record, neighbours, boxes) {
     this.count = record.sampleIds.length;
     this.fingerprint = record.fingerprint;
     this.sampleIds = record.sampleIds;
@@ -96,6 +96,12 @@ class Population {
     this.neighbourCount = neighbours.count;
     this.neighbours = decode(neighbours.indices, Int32Array);
     this.distances = decode(neighbours.distances, Float32Array);
+    this.boxKinds = boxes.names;
+    this.boxes = {
+      starts: decode(boxes.starts, Int32Array),
+      edges: decode(boxes.edges, Uint8Array),
+      kinds: decode(boxes.kinds, Uint8Array),
+    };
   }
 
   column(name) {
@@ -109,6 +115,27 @@ class Population {
       this.neighbours[from + k],
       this.distances[from + k],
     ]);
+  }
+
+  // {kind, left, top, right, bottom} of the objects of a picture; edges are shares of it, 0..1.
+  boxesOf(row) {
+    const { starts, edges, kinds } = this.boxes;
+    const out = [];
+    for (let k = starts[row]; k < starts[row + 1]; k++) {
+      const [left, top, right, bottom] = edges.subarray(4 * k, 4 * k + 4);
+      out.push({ kind: kinds[k], left: left / 255, top: top / 255, right: right / 255, bottom: bottom / 255 });
+    }
+    return out;
+  }
+
+  // Where in its thumbnail a picture lies, as {x, y, width, height} of a thumbnail `width` wide.
+  placeInThumbnail(row, width) {
+    const { thumbnails } = this;
+    const height = thumbnails ? (width * thumbnails.height) / thumbnails.width : 0.75 * width;
+    const [w, h] = ["width", "height"].map((name) => this.column(name)?.values[row]);
+    const scale = Math.min(width / w, height / h);
+    if (!(scale > 0)) return { x: 0, y: 0, width, height };
+    return { x: (width - w * scale) / 2, y: (height - h * scale) / 2, width: w * scale, height: h * scale };
   }
 
   // Rows sorted by a column; equal ones stay in the order of the run.
