@@ -8,6 +8,7 @@ it: one thread makes the device, uses it and closes it, and every method checks 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -34,13 +35,18 @@ class CudaDevice:
         self._memory: list[Any] = []
         self._functions: dict[str, Any] = {}
         self._module: Any = None
+        self._stream: Any = None
         try:
             cuda.init()
             self._context = cuda.Device(0).retain_primary_context()
             self._context.push()
         except cuda.Error as error:
             raise BackendError(f"the GPU cannot be used ({one_line(error)})") from error
-        self._stream = cuda.Stream()
+        try:
+            self._stream = cuda.Stream()
+        except cuda.Error as error:
+            self.close()
+            raise BackendError(f"the GPU cannot be used ({one_line(error)})") from error
 
     @property
     def stream_handle(self) -> int:
@@ -130,15 +136,22 @@ class CudaDevice:
         self._stream.synchronize()
 
     def close(self) -> None:
-        """Free everything and give the context back; the last thing that the thread does here."""
+        """Free everything and give the context back; the last thing that the thread does here.
+
+        After an error of CUDA every call fails, and the context must come off the stack even so.
+        """
         self._check_thread()
         self._functions.clear()
         self._module = None
         while self._memory:
-            self._memory.pop().free()
+            with contextlib.suppress(cuda.Error):
+                self._memory.pop().free()
         self._stream = None
-        cuda.Context.pop()
-        self._context.detach()
+        try:
+            cuda.Context.pop()
+        finally:
+            with contextlib.suppress(cuda.Error):
+                self._context.detach()
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._owner:

@@ -25,7 +25,8 @@ def read_images(compute_capability: tuple[int, int]) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(ARCHIVE) as archive:
             names = choose_images(archive.namelist(), compute_capability)
-            return [(name, archive.read(name)) for name in names]
+            # The driver reads PTX up to a zero byte.
+            return [(name, archive.read(name) + b"\0" * (name == PTX)) for name in names]
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise BackendError(f"{ARCHIVE}: cannot be read ({error}); install armseg_ros again") from (
             error

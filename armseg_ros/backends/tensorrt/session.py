@@ -126,9 +126,14 @@ class Session:
 
     def close(self) -> None:
         """Free everything, the device last."""
-        if self._network is not None:
-            self._network.close()
-        self._network = None
+        try:
+            if self._network is not None:
+                self._network.close()
+        finally:
+            self._network = None
+            self._close_device()
+
+    def _close_device(self) -> None:
         for name in ("_hosts", "_picture", "_kept", "_numbers", "_count", "_input_host", "_events",
                      "_fetched_always"):  # fmt: skip
             self.__dict__.pop(name, None)  # pinned memory must not outlive the context
@@ -162,7 +167,7 @@ class Session:
             count=device.allocate(self._count.nbytes),
             capacity=CAPACITY,
         )
-        self._picture: npt.NDArray[np.uint8] = device.pinned((0,), np.uint8)
+        self._picture: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._picture_address = 0
         self._events = tuple(device.event() for _ in range(3))
 

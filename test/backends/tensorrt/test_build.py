@@ -28,7 +28,7 @@ from armseg_ros.backends.tensorrt.engine import (
     ensure_engine,
 )
 from armseg_ros.backends.tensorrt.engine_file import read_engine
-from armseg_ros.backends.tensorrt.environment import Device, Environment, child_environment
+from armseg_ros.backends.tensorrt.environment import Device, Environment, child_environment, look
 from armseg_ros.backends.tensorrt.onnx_model import prepare
 from armseg_ros.backends.tensorrt.selftest import compare, make_picture, require_agreement
 from armseg_ros.errors import BackendError
@@ -205,3 +205,41 @@ def test_progress_of_nested_phases_never_goes_back() -> None:
     assert seen == [0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 0.99]
     progress.step("unknown", 1)
     assert progress.fraction == 0.99
+
+
+@needs_rtx
+def test_plans_that_tensorrt_refuses(tmp_path: Path) -> None:
+    """Its own words reach our error; the whole plan fails later, for want of a driver."""
+    request = request_for(write_segmenter(tmp_path / "n.onnx"))
+    plan = build_in_child(request, ignore, threading.Event(), RTX).plan
+    (tmp_path / "plan").write_bytes(plan)
+    code = f"""
+import sys
+from pathlib import Path
+import {RTX} as api
+from armseg_ros.backends.tensorrt.messages import LastMessages
+from armseg_ros.backends.tensorrt.network import deserialise
+from armseg_ros.errors import BackendError
+plan = Path(sys.argv[1]).read_bytes()
+for content in (b"no plan at all" * 99, plan[: len(plan) // 2], b"\\0" * 8 + plan[8:], plan):
+    try:
+        deserialise(api, content, LastMessages())
+        print("taken")
+    except BackendError as error:
+        print(error)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "plan"],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    wrong, short, foreign, whole = answer.stdout.splitlines()
+    for line in (wrong, foreign):
+        assert "TensorRT refuses the engine (" in line
+        assert "magicTag" in line
+    assert "blobSize" in short
+    if look().driver is None:
+        assert "35" in whole  # cudaErrorInsufficientDriver
