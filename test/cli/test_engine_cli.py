@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,12 @@ def test_build_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["engine", "build", "--folder", str(tmp_path)]) == 2
     assert "TensorRT cannot run here" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_documentation_names_tests_that_exist() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "docs/tensorrt.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"test_\w+\.py", text))
+    assert len(named) >= 6
+    for name in named:
+        assert (root / "test/backends/tensorrt" / name).is_file(), name
