@@ -18,6 +18,7 @@ from armseg_ros.latent.pool import Pool
 from armseg_ros.latent.proof import page
 from armseg_ros.latent.proof.captured import Captured, captured
 from armseg_ros.latent.proof.data import render
+from armseg_ros.latent.proof.montage import write_montage
 from armseg_ros.latent.proof.retrain import average_precision, evaluate_pool, train_base
 from armseg_ros.latent.proof.trials import BUDGETS, LABELLED, SEEDS, SHARES, read_pool, trials
 from armseg_ros.threads import use_one_blas_thread
@@ -56,6 +57,8 @@ def prove(folder: Path, target: Path | None) -> str:
     if target is not None:
         page.write_figures(target, text)
         page.draw(result[0], target.parent / "images" / "curation.svg")
+        pictures = folder / "pool" / "images"
+        write_montage(pool, pictures, target.parent / "images" / "curation_picks.jpg")
     return text
 
 

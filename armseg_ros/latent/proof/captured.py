@@ -105,8 +105,14 @@ def _intervals(draws: npt.NDArray[np.float64]) -> tuple[tuple[float, float, floa
 
 
 def spearman(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Give the rank correlation of two (N,) arrays; equal values share their mean rank."""
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+    """Give the rank correlation of two (N,) arrays; equal values share their mean rank.
+
+    It is 0 where all values of one are equal.
+    """
+    ranks = _ranks(a), _ranks(b)
+    if not all(np.ptp(one) for one in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _ranks(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
