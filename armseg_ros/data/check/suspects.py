@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from armseg_ros.data.check.finding import Finding
+from armseg_ros.errors import DataError
 from armseg_ros.evaluate.read_run import Run
 from armseg_ros.masks import box_iou
 from armseg_ros.types import OBJECT, Float32Array
@@ -30,6 +31,9 @@ def check_suspects(run: Run, source_of: Mapping[str, str]) -> Iterator[Finding]:
     Args:
         run: The run.
         source_of: Split of each picture to look at; others are left out.
+
+    Raises:
+        DataError: The run has none of the pictures, or no ground truth of any.
     """
     table = run.read_instances(_COLUMNS)
     by_picture: dict[str, list[dict[str, Any]]] = {}
@@ -38,6 +42,11 @@ def check_suspects(run: Run, source_of: Mapping[str, str]) -> Iterator[Finding]:
             wanted = row["kind"] == "truth" or row["score"] >= CONFIDENT
             if wanted and row["sample_id"] in source_of:
                 by_picture.setdefault(row["sample_id"], []).append(row)
+    if not any(row["kind"] == "truth" for rows in by_picture.values() for row in rows):
+        raise DataError(
+            f"{run.folder}: has no ground truth of any of the {len(source_of)} pictures; evaluate "
+            "the labelled data that is checked, one source at a time"
+        )
     for sample_id in sorted(by_picture):
         rows = by_picture[sample_id]
         truth = [row for row in rows if row["kind"] == "truth"]

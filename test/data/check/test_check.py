@@ -20,7 +20,7 @@ from armseg_ros.cli.main import main
 from armseg_ros.data.check.check import check
 from armseg_ros.data.check.finding import RULES
 from armseg_ros.data.check.fingerprint import difference_hash
-from armseg_ros.errors import ConfigError
+from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.evaluate.read_run import read_run
 from armseg_ros.evaluate.tables import INSTANCES
 
@@ -152,6 +152,8 @@ def test_labels_that_a_confident_model_disagrees_with_are_suspects(tmp_path: Pat
     table = pa.Table.from_pylist([{"index": 0, **row} for row in rows], INSTANCES)
     pq.write_table(table, run / "instances.parquet")
     report = check([folder], [read_run(run)], ignore=["missing-tote"])
+    with pytest.raises(DataError, match="has no ground truth of any of the 4 pictures"):
+        check([folder], [read_run(runs.write_run(tmp_path / "other", 4))])
     assert [(f.rule, f.sample_id, f.annotation) for f in report.findings] == [
         ("overlooked-object", "cell_0/002.jpg", None),
         ("wrong-class", "cell_1/001.jpg", 0),
