@@ -24,7 +24,7 @@ from armseg_ros.ros.parameters import BY_NAME
 ENGINE = ("model", "backend", "threads")  # arguments that evaluate.launch.py takes as well
 ARGUMENTS = [
     launch_arguments.Argument(
-        name, BY_NAME[name].default, BY_NAME[name].description, BY_NAME[name].choices
+        name, BY_NAME[name].default, BY_NAME[name].description_with_range(), BY_NAME[name].choices
     )
     for name in ENGINE
 ]

@@ -11,7 +11,8 @@ from armseg_ros.ros import launch_arguments
 from armseg_ros.ros.parameters import PARAMETERS
 
 ARGUMENTS = [
-    launch_arguments.Argument(p.name, p.default, p.description, p.choices) for p in PARAMETERS
+    launch_arguments.Argument(p.name, p.default, p.description_with_range(), p.choices)
+    for p in PARAMETERS
 ]
 SHOWN = ("overlay", "label_colors")  # topics of the node that config/segmenter.rviz shows
 

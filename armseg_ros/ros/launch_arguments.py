@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,8 @@ def declare(arguments: Iterable[Argument], otherwise: str) -> list[DeclareLaunch
         DeclareLaunchArgument(
             argument.name,
             default_value="",
-            description=f"{argument.description} (not given: {otherwise})",
+            description=f"{argument.description} (not given: {otherwise}, "
+            f"by default {json.dumps(argument.default)})",
             choices=["", *argument.choices] if argument.choices else None,
         )
         for argument in arguments

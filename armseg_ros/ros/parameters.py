@@ -54,6 +54,14 @@ class NodeParameter:
             return ", ".join(self.choices)
         return f"{self.limits[0]:g} to {self.limits[1]:g} {self.unit}".rstrip()
 
+    def description_with_range(self) -> str:
+        """Describe it with its range, for where choices are shown beside."""
+        return (
+            self.description
+            if self.choices or not self.limits
+            else (f"{self.description}; {self.allowed()}")
+        )
+
 
 PARAMETERS = (
     NodeParameter(

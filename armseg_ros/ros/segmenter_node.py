@@ -85,6 +85,8 @@ class SegmenterNode(ManagedNode):
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, self.slow, steady)
         if self._values["autostart"]:
             self.start()
+        else:
+            self.get_logger().info("unconfigured; ros2 lifecycle configures and activates it")
 
     def close(self) -> None:
         """Finish the image at hand, then free the network; the node is of no use afterwards."""

@@ -146,6 +146,8 @@ def _model_values(condition: Condition) -> dict[str, str]:
 
 def _latency_verdict(snapshot: Snapshot, values: Mapping[str, Any]) -> Verdict:
     p50, p99 = snapshot.stages[TOTAL]
+    if p50 != p50:  # NaN
+        return OK, "no image was answered yet"
     limit, said = values["warn_latency_ms"], f"{p50:.0f} ms in the median, p99 {p99:.0f} ms"
     if limit and p99 > limit:
         return ERROR if p50 > limit else WARN, f"{said}, above warn_latency_ms = {limit:g}"

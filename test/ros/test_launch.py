@@ -74,6 +74,9 @@ def test_every_parameter_is_an_argument_at_top_level() -> None:
     for parameter in PARAMETERS:
         argument = segmenter[parameter.name]
         assert argument.description.startswith(parameter.description)
+        assert f"by default {json.dumps(parameter.default)})" in argument.description
+        if parameter.limits:
+            assert parameter.allowed() in argument.description
         assert argument.choices == (["", *parameter.choices] if parameter.choices else None)
     evaluate = declared("evaluate.launch.py")
     assert set(evaluate) == COMMON | set(EVALUATOR_PARAMETERS) | {"start_segmenter", "rviz"}

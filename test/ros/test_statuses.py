@@ -72,6 +72,7 @@ def test_stages_have_percentiles_of_those_that_ran() -> None:
     assert values["inference p50 (ms)"] == "nan"
     assert len(values) == 2 * len(STAGES)
     assert said == "50 ms in the median, p99 99 ms"
+    assert statuses(Statistics())["stages"][:2] == (OK, "no image was answered yet")
 
 
 @pytest.mark.parametrize(("limit", "level"), [(0.0, OK), (120.0, OK), (60.0, WARN), (40.0, ERROR)])
