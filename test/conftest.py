@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from browser import HEIGHT_PX, WIDTH_PX, Browser, start_or_skip
 from hypothesis import settings
 
 from armseg_ros.ros.shared_memory import shared_memory_environment
+
+# launch_pytest, which pytest loads where ROS is installed, makes loggers that pytest cannot hear.
+logging.setLoggerClass(logging.Logger)
 
 # A busy machine takes its time; hypothesis would call that a failure.
 settings.register_profile("armseg", deadline=None)
