@@ -27,6 +27,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
 from armseg_ros.backends.base import Choice
+from armseg_ros.backends.freed_memory import give_back_memory
 from armseg_ros.errors import ArmsegError, ConfigError
 from armseg_ros.ros.diagnostics import Statistics
 from armseg_ros.ros.images import stamp_ns
@@ -153,6 +154,7 @@ class SegmenterNode(ManagedNode):
             model.backend.close()
         if outputs is not None:
             outputs.close()
+        give_back_memory()
 
     @property
     def _image_topic(self) -> str:
@@ -259,6 +261,7 @@ class SegmenterNode(ManagedNode):
             worker.exchange(model.segmenter(segmenter_config(self._values)))
             before.backend.close()
             self._outputs.describe(model.backend, self._values)
+        give_back_memory()
         self.get_logger().info(f"{model.choice}")
         return True
 
