@@ -123,7 +123,7 @@ def _attribute_column(values: Sequence[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {bool}:
         return pa.array(values, pa.bool_())
-    if kinds <= {int, float}:
+    if kinds <= {int, float} and all(value is None or abs(value) < 1e300 for value in values):
         finite = [None if value is None else float(value) for value in values]
         return pa.array(finite, pa.float64(), from_pandas=True)
     return pa.array([_as_text(value) for value in values], pa.string())

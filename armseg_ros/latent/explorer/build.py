@@ -81,6 +81,7 @@ def build_explorer(
         population = with_picks(population, config.selection)
     near = find_neighbours(population.reduced, config.neighbours)
     layout = _lay_out(population, config)
+    output = output.resolve()
     part = output.with_name(f".{output.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)  # of a build that was killed
@@ -91,9 +92,11 @@ def build_explorer(
         boxes = read_boxes(population)
         content = Content(population, layout, near, boxes, thumbnails, config.seed)
         _write(part, content, date)
-        if output.exists():
-            output.rmdir()
-        part.rename(output)
+        if output.exists():  # and is empty; somebody may stand in it
+            for path in part.iterdir():
+                path.rename(output / path.name)
+        else:
+            part.rename(output)
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
     finally:

@@ -13,12 +13,14 @@ import jinja2
 import numpy as np
 import pyarrow as pa
 
+from armseg_ros.errors import DataError
 from armseg_ros.latent.cluster import cluster
 from armseg_ros.latent.explorer.boxes import KINDS, Boxes
-from armseg_ros.latent.explorer.records import column_record, encode, script
+from armseg_ros.latent.explorer.records import column_record, encode, free_name, script
 from armseg_ros.latent.explorer.thumbnails import PER_ROW, Thumbnails
 from armseg_ros.latent.features import Population, run_names
-from armseg_ros.latent.pool import input_record
+from armseg_ros.latent.pool import input_record, make_pool
+from armseg_ros.latent.predict import predict_errors
 from armseg_ros.latent.project import Map, Neighbours
 
 HERE = Path(__file__).parent
@@ -26,11 +28,14 @@ SCRIPTS = (
     "population.js", "colours.js", "points.js", "state.js", "map.js", "filters.js",
     "pictures.js", "details.js", "download.js", "main.js",
 )  # fmt: skip
-_OPEN_FILTERS = ("error", "p_over", "p_under", "split", "verdict", "tote_color", "run", "labelled")
+_OPEN_FILTERS = (
+    "error", "predicted_error", "p_over", "p_under", "split", "verdict", "tote_color", "run",
+    "labelled",
+)  # fmt: skip
 _ALSO_FIRST = (
     "selection", "pick_rank", "cluster", "centre_distance", "neighbour_distance", "object_count",
 )  # fmt: skip
-_TABLE = ("error", "p_over", "p_under", "split", "tote_color", "object_count")
+_TABLE = ("error", "predicted_error", "p_over", "p_under", "split", "tote_color", "object_count")
 _UNUSUAL = 3  # neighbours whose mean distance says how unusual a picture is
 
 
@@ -164,17 +169,31 @@ def _in_order(names: Sequence[str]) -> list[str]:
 
 
 def _with_latent_columns(population: Population, near: Neighbours, seed: int) -> pa.Table:
-    """Add the cluster of each picture, and how far it is from its centre and its neighbours."""
+    """Add what the latent space says of each picture."""
     groups = cluster(population.reduced, seed)
-    table = population.columns.drop_columns(["image_id"])
-    unusual = near.distances[:, :_UNUSUAL]
     columns: dict[str, Any] = {
+        "predicted_error": _predicted_error(population),
         "cluster": pa.array([f"{label + 1}" for label in groups.labels]),
         "centre_distance": pa.array(groups.distances),
     }
+    unusual = near.distances[:, :_UNUSUAL]
     if unusual.shape[1]:
         columns["neighbour_distance"] = pa.array(unusual.mean(axis=1))
+    table = population.columns.drop_columns(["image_id"])
     for name, column in columns.items():
-        free = name if name not in table.column_names else f"latent.{name}"
-        table = table.append_column(free, column)
+        table = table.append_column(free_name(table, name), column)
     return table
+
+
+def _predicted_error(population: Population) -> pa.Array:
+    """Predict errors as ``armseg select`` does; nothing where no picture is labelled."""
+    nothing = pa.nulls(len(population), pa.float32())
+    if not population.labelled.any():
+        return nothing
+    try:
+        pool = make_pool(population)
+    except DataError:  # the instances cannot be read, which is said with the boxes
+        return nothing
+    place_of = {key: k for k, key in enumerate(zip(pool.run, pool.sample_ids, strict=True))}
+    keys = zip(population.run_index, population.sample_ids, strict=True)
+    return pa.array(predict_errors(pool).errors[[place_of[key] for key in keys]])

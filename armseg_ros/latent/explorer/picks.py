@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from armseg_ros.data.selection import Pick, Selection, read_selection
 from armseg_ros.errors import DataError
+from armseg_ros.latent.explorer.records import free_name
 from armseg_ros.latent.features import Population
 from armseg_ros.latent.pool import input_record
 
@@ -49,8 +50,10 @@ def with_picks(population: Population, path: Path) -> Population:
             ranks[row] = rank
     if not any(ranks):
         raise DataError(f"{path}: none of its {len(selection.picks)} picks is in these runs")
-    columns = population.columns.append_column(COLUMN, pa.array(words))
-    return replace(population, columns=columns.append_column(RANK, pa.array(ranks, pa.int32())))
+    columns = population.columns
+    for name, values in ((COLUMN, pa.array(words)), (RANK, pa.array(ranks, pa.int32()))):
+        columns = columns.append_column(free_name(columns, name), values)
+    return replace(population, columns=columns)
 
 
 def _runs_by_input(population: Population, selection: Selection) -> dict[int, int]:

@@ -19,6 +19,7 @@ _WHOLE = 32767  # largest whole number that is written in two bytes
 
 ABOUT = {
     "error": "1 - F1 of the picture's objects at the operating threshold and mask IoU 0.5",
+    "predicted_error": "error as armseg select predicts it, from other labelled pictures and flags",
     "p_over": "probability that an object was split in several, as the model's flags say",
     "p_under": "probability that several objects were merged into one, as the flags say",
     "verdict": "what the flags say of the whole picture",
@@ -31,6 +32,13 @@ ABOUT = {
     "centre_distance": "latent distance to the centre of the picture's cluster",
     "neighbour_distance": "mean latent distance to the three nearest pictures: large is unusual",
 }
+
+
+def free_name(table: pa.Table, name: str) -> str:
+    """Give a name that no column has yet; attributes of pictures may have any."""
+    while name in table.column_names:
+        name = f"latent.{name}"
+    return name
 
 
 def encode(values: npt.NDArray[Any]) -> str:

@@ -160,3 +160,34 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     build_explorer([write_run(tmp_path / "run", 4)], tmp_path / "out", FAST, "")
     assert (tmp_path / "out" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("count", [2, 4, 5])
+def test_few_pictures(tmp_path: Path, count: int) -> None:
+    build_explorer([write_run(tmp_path / "run", count)], tmp_path / "out", ExplorerConfig(), "")
+    assert len(data(tmp_path / "out")["sampleIds"]) == count
+
+
+def test_attributes_may_have_any_name(tmp_path: Path) -> None:
+    def change(columns: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps({"cluster": "a", "selection": 1, "run": 2, "big": 10**400})
+        return columns | {"attributes": [text] * 6}
+
+    run = write_run(tmp_path / "run", 6, change=change)
+    build_explorer([run], tmp_path / "out", FAST, "")
+    names = [column["name"] for column in data(tmp_path / "out")["columns"]]
+    assert len(set(names)) == len(names)
+    assert {"cluster", "latent.cluster", "run", "attributes.run", "big"} <= set(names)
+
+
+def test_into_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path / "run", 4)
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    build_explorer([run], Path(), FAST, "")
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "data",
+        "index.html",
+        "map.npz",
+        "static",
+    ]
