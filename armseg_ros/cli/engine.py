@@ -75,13 +75,16 @@ def _build(args: argparse.Namespace) -> int:
     from armseg_ros.backends.tensorrt.engine import engine_path, ensure_engine
     from armseg_ros.backends.tensorrt.environment import look
 
-    settings = replace(_settings(args), optimization_level=args.level, workspace_mib=args.workspace)
+    settings = replace(
+        _settings(args),
+        rebuild="always" if args.force else "auto",
+        optimization_level=args.level,
+        workspace_mib=args.workspace,
+    )
     _require_model(args.model)
     environment = look()
     environment.require()
     path = engine_path(args.model, settings)
-    if args.force:
-        path.unlink(missing_ok=True)
     with tqdm(total=PROGRESS_STEPS, unit="", bar_format="{l_bar}{bar}| {elapsed}") as bar:
         listener = _listener(bar)
         try:

@@ -100,10 +100,10 @@ class TensorRtBackend:
             )
         try:
             return self._owner.call(work)
-        except BackendError:
-            raise
         except Exception as error:
-            self._dead = f"{type(error).__name__}: {one_line(error)}"
+            if self._owner.closed:
+                raise
+            self._dead = one_line(error)
             raise BackendError(f"the GPU failed ({self._dead}); restart this process") from error
 
 

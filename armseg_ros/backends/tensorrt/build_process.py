@@ -22,7 +22,7 @@ from armseg_ros.backends.tensorrt.builder import BuildRequest, build
 from armseg_ros.errors import BackendError
 
 FAILED = 2
-PATIENCE_S = 20.0  # a single tactic can take long, and the builder asks only between them
+PATIENCE_S = 10.0  # a single tactic can take long, and the builder asks only between them
 REPORT_STEP = 0.01
 
 

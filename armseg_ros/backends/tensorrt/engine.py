@@ -39,7 +39,8 @@ class BuildSettings:
 
     Attributes:
         precision: ``fp16``, ``fp32``, ``int8``, or ``auto``: see ``onnx_model.prepare``.
-        rebuild: ``auto`` builds what is missing or does not fit; ``never`` refuses instead.
+        rebuild: ``auto`` builds what is missing or does not fit; ``never`` refuses instead;
+            ``always`` builds whatever is there, which stays where the build fails.
         folder: Of the engines; None takes ``engine_folder()``.
         network_size: Side of the square input of a model with dynamic axes.
         optimization_level: Of the builder, 0..5.
@@ -47,7 +48,7 @@ class BuildSettings:
     """
 
     precision: str = "auto"
-    rebuild: Literal["auto", "never"] = "auto"
+    rebuild: Literal["auto", "never", "always"] = "auto"
     folder: Path | None = None
     network_size: int = 640
     optimization_level: int = 3
@@ -59,8 +60,10 @@ class BuildSettings:
                 f"TensorRT does not compute in {self.precision!r} here; use one of "
                 f"{', '.join(PRECISIONS)}"
             )
-        if self.rebuild not in ("auto", "never"):
-            raise ConfigError(f"rebuild is {self.rebuild!r}, but must be 'auto' or 'never'")
+        if self.rebuild not in ("auto", "never", "always"):
+            raise ConfigError(
+                f"rebuild is {self.rebuild!r}, but must be 'auto', 'never' or 'always'"
+            )
         require_range("network_size", self.network_size, 32, 4096)
         require_range("optimization_level", self.optimization_level, 0, 5)
         require_range("workspace_mib", self.workspace_mib, 0, 1 << 20)
@@ -157,6 +160,8 @@ def find_engine(
     path: Path, onnx_sha256: str, environment: Environment, settings: BuildSettings
 ) -> tuple[EngineFile | None, str]:
     """Read an engine if it fits; else None, and why not in one clause."""
+    if settings.rebuild == "always":
+        return None, "a new engine was asked for"
     if not path.exists():
         return None, "there is no engine yet"
     try:

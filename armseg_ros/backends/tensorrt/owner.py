@@ -46,6 +46,11 @@ class OwnerThread(Generic[Resource]):
             self.close()
             raise
 
+    @property
+    def closed(self) -> bool:
+        """Whether no more work is taken."""
+        return self._closed
+
     def call(self, work: Callable[[Resource], Any]) -> Any:
         """Run ``work`` in the thread; return what it returns, raise what it raises.
 

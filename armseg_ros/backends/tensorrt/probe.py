@@ -28,6 +28,8 @@ def _say(stage: str, look: Any) -> None:
     _write({"stage": stage, "begin": True})
     try:
         found = look()
+    except ModuleNotFoundError as error:
+        found = {"error": f"the Python package {error.name} is not there"}
     except Exception as error:  # noqa: BLE001 - whatever an import of a foreign library raises
         found = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
     _write({"stage": stage, **found})
@@ -42,7 +44,8 @@ def _driver() -> dict[str, Any]:
     try:
         library = ctypes.CDLL(DRIVER_LIBRARY)
     except OSError as error:
-        return {"error": f"{DRIVER_LIBRARY} cannot be loaded ({error})"}
+        reason = str(error).removeprefix(f"{DRIVER_LIBRARY}: ")
+        return {"error": f"{DRIVER_LIBRARY} cannot be loaded ({reason})"}
     if (code := library.cuInit(0)) != 0:
         return {"error": f"cuInit failed with {_error_name(library, code)}"}
     version, count = ctypes.c_int(), ctypes.c_int()

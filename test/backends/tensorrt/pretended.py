@@ -141,6 +141,8 @@ def tensorrt_of(device: PretendedDevice) -> Any:
 
         def execute_async_v3(self, stream: int) -> bool:
             device._did("execute")
+            if device.fail_at == "refusal":
+                return False
             assert stream == device.stream_handle
             given = self.engine.session.get_inputs()[0]
             dtype = np.float32 if given.type == "tensor(float)" else np.float16

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,41 @@ def test_what_kills_a_build_kills_it_alone(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     with pytest.raises(BackendError, match=said):
         build_in_child(BuildRequest(b"", (32, 32), 1), ignore, threading.Event(), "deadly")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_build_ends_with_whoever_asked_for_it(tmp_path: Path, number: int) -> None:
+    """Ctrl-C, or the death of the parent, which leaves the pipe to the child at its end."""
+    note = tmp_path / "pid"
+    (tmp_path / "slow.py").write_text(
+        f"import os, pathlib, time\n"
+        f"pathlib.Path({str(note)!r}).write_text(str(os.getpid()))\ntime.sleep(120)"
+    )
+    code = """
+import threading
+from armseg_ros.backends.tensorrt.build import build_in_child
+from armseg_ros.backends.tensorrt.builder import BuildRequest
+build_in_child(BuildRequest(b"", (32, 32), 1), print, threading.Event(), "slow")
+"""
+    variables = child_environment()
+    variables["PYTHONPATH"] += f":{tmp_path}"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], env=variables, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: note.exists() and note.read_text())
+    parent.send_signal(number)
+    assert parent.wait(60) == -number
+    status = Path("/proc", note.read_text(), "status")
+    wait_for(lambda: not status.exists() or "zombie" in status.read_text())
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait up to a minute."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail("nothing happened for a minute")
 
 
 @needs_rtx

@@ -201,12 +201,16 @@ def test_failed_starts_leave_nothing_behind(tmp_path: Path, model: Path) -> None
     assert threading.active_count() == before
 
 
-def test_an_error_of_cuda_sticks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("select_rows_f32", "illegal memory access"), ("refusal", "TensorRT failed to run")],
+)
+def test_an_error_of_cuda_sticks(tmp_path: Path, fault: str, said: str) -> None:
     backend, devices = backend_of(write_network(tmp_path / "n.onnx").read_bytes())
-    devices[0].fail_at = "select_rows_f32"
+    devices[0].fail_at = fault
     letterbox = Letterbox.fit((64, 64), (64, 64))
     image = np.zeros((64, 64, 3), np.uint8)
-    with pytest.raises(BackendError, match=r"illegal memory access .*restart this process"):
+    with pytest.raises(BackendError, match=rf"{said}.*restart this process"):
         backend.infer_frame(image, letterbox, 0.25)
     devices[0].fail_at = ""
     with pytest.raises(BackendError, match="the GPU failed before"):
