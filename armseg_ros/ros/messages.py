@@ -8,6 +8,7 @@ seconds for an image.
 from __future__ import annotations
 
 import array
+import math
 import sys
 from dataclasses import fields
 from typing import Any
@@ -17,6 +18,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from armseg_ros.data.images import MAX_PIXELS
 from armseg_ros.errors import DataError
 from armseg_ros.masks import decode_crop, encode_crop
 from armseg_ros.msg import Instance, InstanceArray, RleMask
@@ -82,11 +84,17 @@ def detections_from_message(message: Any) -> Detections:
     """Read an ``InstanceArray`` of a segmenter.
 
     Raises:
-        DataError: A mask leaves the image or does not decode.
+        DataError: A mask leaves the image or does not decode, a box is not finite, or the image is
+            larger than any that a segmenter takes.
     """
     hw = int(message.image_height), int(message.image_width)
+    if hw[0] * hw[1] > MAX_PIXELS:
+        raise DataError(f"the answer is about an image of {hw[0]}x{hw[1]} pixels")
     instances = message.instances
     boxes = [(i.x_min, i.y_min, i.x_max, i.y_max) for i in instances]
+    for instance, box in zip(instances, boxes, strict=True):
+        if not all(map(math.isfinite, box)):
+            raise DataError(f"instance {instance.id}: box {box} is not finite")
     return Detections(
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         class_ids=np.array([i.class_id for i in instances], np.int32),

@@ -12,7 +12,7 @@ from typing import Any
 
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import SegmenterConfig
-from armseg_ros.errors import BackendError, DataError
+from armseg_ros.errors import BackendError, DataError, one_line
 from armseg_ros.ros.diagnostics import (
     AGE,
     BROKEN,
@@ -171,7 +171,7 @@ class Worker:
             except BackendError as error:
                 self._refuse(FAILED, str(error))
             except Exception as error:  # noqa: BLE001 - one image must never end the node
-                self._refuse(FAILED, f"{type(error).__name__}: {error}")
+                self._refuse(FAILED, f"{type(error).__name__}: {one_line(error)}")
             finally:
                 self._taken_at = None
 

@@ -101,6 +101,17 @@ def test_damaged_masks_are_named() -> None:
         messages.detections_from_message(damaged)
 
 
+def test_answers_that_no_segmenter_gives_are_refused() -> None:
+    """Anybody in the domain may publish one; a mask of gigapixels must not be painted."""
+    giant = messages.instance_array(example(), Header(), (65535, 65535))
+    with pytest.raises(DataError, match="an image of 65535x65535 pixels"):
+        messages.detections_from_message(giant)
+    message = messages.instance_array(example(), Header(), HW)
+    message.instances[1].x_max = math.inf
+    with pytest.raises(DataError, match=r"instance 2: box .*inf.* is not finite"):
+        messages.detections_from_message(message)
+
+
 def test_times_round_trip() -> None:
     times = StageTimes(decode=1.0, preprocess=2.0, inference=3.0, postprocess=4.0, total=11.0)
     message = messages.times_to_message(times, age_at_receive=7.0, dropped_since_last=5)
