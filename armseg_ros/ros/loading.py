@@ -21,10 +21,12 @@ from armseg_ros.config import SegmenterConfig
 from armseg_ros.errors import ArmsegError, BackendError
 from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.shipped import open_flags
+from armseg_ros.ros.log_bridge import LastMessage
 from armseg_ros.ros.managed_node import EndingError
 from armseg_ros.segmenter import Segmenter
 
 THREAD_NAME = "model"
+ENGINES = "armseg_ros.backends"  # whose log tells how far a build has come
 WARM_UPS = 2  # the first runs of an engine allocate its memory and are slower than all later ones
 
 
@@ -78,12 +80,18 @@ class Loader:
         self._changed = threading.Condition()
         self._busy_since: float | None = None
         self.closed = False
+        self._said = LastMessage()
 
     @property
     def busy_s(self) -> float | None:
         """Seconds that a model has been loading; None while none is."""
         since = self._busy_since
         return None if since is None else time.monotonic() - since
+
+    @property
+    def progress(self) -> str:
+        """What the engine said last about the load at hand; may be empty."""
+        return self._said.text
 
     def load(self, values: Mapping[str, Any]) -> LoadedModel:
         """Load and warm a model, and wait for it.
@@ -119,8 +127,9 @@ class Loader:
         found: LoadedModel | Exception
         try:
             flags = open_flags(values["quality_model"])
-            choice = self._load(values)
-            warm_up_ms = _warm_up(choice.backend)
+            with self._said.listen(ENGINES):
+                choice = self._load(values)
+                warm_up_ms = _warm_up(choice.backend)
             found = LoadedModel(choice, flags, time.monotonic() - start, warm_up_ms)
         except ArmsegError as error:
             found = error

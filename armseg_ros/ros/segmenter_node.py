@@ -32,6 +32,7 @@ from armseg_ros.errors import ArmsegError, ConfigError
 from armseg_ros.ros.diagnostics import Statistics
 from armseg_ros.ros.images import stamp_ns
 from armseg_ros.ros.loading import LoadedModel, Loader, choose_by_parameters
+from armseg_ros.ros.log_bridge import said_by
 from armseg_ros.ros.managed_node import THREADS, EndingError, ManagedNode, transition
 from armseg_ros.ros.memory import GpuMemory, resident_mb
 from armseg_ros.ros.outputs import Outputs
@@ -76,7 +77,7 @@ class SegmenterNode(ManagedNode):
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._subscription: Any = None
-        self._told_incompatible = False
+        self._incompatible = ""
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RESULT_QOS)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -189,14 +190,13 @@ class SegmenterNode(ManagedNode):
             worker.put(Arrival(message, time.perf_counter(), age_ms))
 
     def _on_incompatible(self, event: Any) -> None:
-        if not self._told_incompatible:
-            self._told_incompatible = True
-            policy = refused_policy(event)
-            self.get_logger().error(
-                f"a camera offers {self.resolve_topic_name(self._image_topic)} with a {policy} "
-                "that this node cannot receive; start it with the parameter "
-                "image_reliability:=best_effort"
+        if not self._incompatible:
+            self._incompatible = (
+                f"a camera offers {self.resolve_topic_name(self._image_topic)} with a "
+                f"{refused_policy(event)} that this node cannot receive; start it with the "
+                "parameter image_reliability:=best_effort"
             )
+            self.get_logger().error(self._incompatible)
 
     def _publish(self, answer: Answer) -> None:
         if self._outputs is not None:
@@ -265,10 +265,17 @@ class SegmenterNode(ManagedNode):
         self.get_logger().info(f"{model.choice}")
         return True
 
+    def _loading(self) -> str:
+        """Say for how long a model has been loading, and how far it is."""
+        seconds, progress = self._loader.busy_s, self._loader.progress
+        if seconds is None:
+            return ""
+        return f"loading a model for {seconds:.0f} s" + (f": {progress}" if progress else "")
+
     def _idle_because(self) -> str:
         """Say why no image is taken; empty while the node listens."""
-        if (loading_s := self._loader.busy_s) is not None and self._model is None:
-            return f"loading the model for {loading_s:.0f} s"
+        if self._model is None and (loading := self._loading()):
+            return loading
         if self._subscription is not None:
             return ""
         state = self.state
@@ -280,7 +287,8 @@ class SegmenterNode(ManagedNode):
         condition = Condition(
             state=self.state,
             idle=self._idle_because(),
-            loading_s=self._loader.busy_s,
+            loading=self._loading(),
+            incompatible=self._incompatible,
             model=model,
             waiting=worker is not None and worker.waiting,
             at_hand_s=worker.at_hand_s if worker is not None else None,
@@ -305,17 +313,18 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
         0; 1 when a callback raised; 2 when the node cannot start (said in one sentence).
     """
     logger = rclpy.logging.get_logger("segmenter")
-    try:
-        init_ros(arguments)
-        node = SegmenterNode(on_failed_start=stop.set)
-    except (ArmsegError, ParameterException) as error:
-        logger.fatal(str(error))
-        rclpy.try_shutdown()
-        return STARTED_BADLY
-    spinner = Spinner(node, on_end=stop.set, threads=THREADS)
-    stop.wait()
-    node.close()
-    spinner.close()
+    with said_by(logger):
+        try:
+            init_ros(arguments)
+            node = SegmenterNode(on_failed_start=stop.set)
+        except (ArmsegError, ParameterException) as error:
+            logger.fatal(str(error))
+            rclpy.try_shutdown()
+            return STARTED_BADLY
+        spinner = Spinner(node, on_end=stop.set, threads=THREADS)
+        stop.wait()
+        node.close()
+        spinner.close()
     if node.start_error:
         logger.fatal(node.start_error)
         return STARTED_BADLY

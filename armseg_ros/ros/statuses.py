@@ -25,7 +25,8 @@ class Condition:
     Attributes:
         state: Of its life cycle, such as ``active``.
         idle: Why no image is taken, such as ``inactive``; empty while the node listens.
-        loading_s: Seconds that a model has been loading; None while none is.
+        loading: How long a model has been loading, and how far it is; empty while none is.
+        incompatible: Why images of some camera cannot be received; empty where none is such.
         model: What is loaded, or None.
         waiting: Whether an image waits for the worker.
         at_hand_s: Seconds that the worker has been at one image; None while it has none.
@@ -35,7 +36,8 @@ class Condition:
 
     state: str
     idle: str
-    loading_s: float | None
+    loading: str
+    incompatible: str
     model: LoadedModel | None
     waiting: bool
     at_hand_s: float | None
@@ -115,7 +117,7 @@ def _segmentation_verdict(
     if snapshot.troubled:
         return WARN if snapshot.output_hz else ERROR, snapshot.last_error
     if not snapshot.input_hz:
-        return WARN, f"no image in the last {WINDOW_S:.0f} s"
+        return WARN, condition.incompatible or f"no image in the last {WINDOW_S:.0f} s"
     answering = f"answering {snapshot.output_hz:.1f} of {snapshot.input_hz:.1f} images per second"
     if snapshot.output_hz < values["warn_rate_hz"]:
         level = WARN if snapshot.output_hz else ERROR
@@ -124,8 +126,8 @@ def _segmentation_verdict(
 
 
 def _model_verdict(condition: Condition) -> Verdict:
-    if condition.loading_s is not None:
-        return OK, f"loading a model for {condition.loading_s:.0f} s"
+    if condition.loading:
+        return OK, condition.loading
     if condition.model is None:
         return OK, "no model is loaded"
     return OK, str(condition.model.choice)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -250,19 +252,22 @@ def test_shutdown_of_an_active_node_frees_everything(
 
 
 def test_node_answers_while_a_model_loads(
-    running: Callable[..., Running], operator: Operator
+    running: Callable[..., Running], operator: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = threading.Event()
 
     def load(values: Mapping[str, Any]) -> Choice:
+        logging.getLogger("armseg_ros.backends.tensorrt").info("building: %d %%", 40)
         assert gate.wait(60)
         return choose_by_parameters(values)
 
+    caplog.set_level(logging.INFO, "armseg_ros")
     running(load=load, autostart=False)
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     configured = operator.begin("change_state", request)
     operator.until(lambda: operator.state() == "configuring")
-    operator.until(lambda: operator.said().startswith("loading the model for"))
+    said = operator.until(lambda: (s := operator.said()).startswith("loading a model for") and s)
+    assert said.endswith(" s: building: 40 %")
     assert operator.set("score_threshold", 0.95)
     assert not operator.set("score_threshold", 1.5)
     assert not operator.change(Transition.TRANSITION_CONFIGURE)  # one at a time
@@ -326,6 +331,30 @@ def test_quality_of_service_is_overridden(
     assert image.node_name == "segmenter"
     [instances] = operator.node.get_publishers_info_by_topic("/segmenter/instances")
     assert instances.qos_profile.durability.name == "TRANSIENT_LOCAL"
+
+
+def test_who_asks_for_more_than_is_offered_is_told_once_what_helps(
+    running: Callable[..., Running], operator: Operator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one = running()
+    operator.ask()
+    cameras = [
+        operator.node.create_publisher(Image, "image", image_qos("best_effort", 1))
+        for _ in range(2)
+    ]
+    durable = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    for _ in range(2):
+        operator.node.create_subscription(
+            InstanceArray, "segmenter/instances", operator.answers.append, durable
+        )
+    operator.until(lambda: one.node._incompatible and one.node._outputs.instances._told)
+    operator.ask()
+    said = [line for line in capfd.readouterr().err.splitlines() if "[segmenter]" in line]
+    [camera] = [line for line in said if "image_reliability:=best_effort" in line]
+    assert "a camera offers /image with a reliability" in camera
+    [output] = [line for line in said if "somebody subscribes" in line]
+    assert "qos_overrides./segmenter/instances.publisher.durability" in output
+    assert len(cameras) == 2
 
 
 def test_model_is_exchanged_between_images(

@@ -26,7 +26,8 @@ def condition(**changes: Any) -> Condition:
     usual = {
         "state": "active",
         "idle": "",
-        "loading_s": None,
+        "loading": "",
+        "incompatible": "",
         "model": None,
         "waiting": False,
         "at_hand_s": None,
@@ -96,6 +97,12 @@ def test_rate_is_judged_by_its_limit() -> None:
     assert statuses(Statistics())["segmentation"][:2] == (WARN, "no image in the last 5 s")
 
 
+def test_camera_that_cannot_be_received_is_named_while_no_image_comes() -> None:
+    deaf = condition(incompatible="a camera offers too little")
+    assert statuses(Statistics(), deaf)["segmentation"][:2] == (WARN, "a camera offers too little")
+    assert statuses(busy(), deaf)["segmentation"][0] == OK
+
+
 def test_idle_node_warns_of_nothing() -> None:
     idle = condition(idle="inactive", state="inactive")
     assert statuses(Statistics(), idle, warn_rate_hz=5.0)["segmentation"][:2] == (OK, "inactive")
@@ -131,8 +138,8 @@ def test_memory_is_judged_by_its_limit() -> None:
 
 
 def test_progress_of_a_load_is_told() -> None:
-    level, said, values = statuses(busy(), condition(loading_s=61.4))["model"]
-    assert (level, said) == (OK, "loading a model for 61 s")
+    level, said, values = statuses(busy(), condition(loading="loading a model"))["model"]
+    assert (level, said) == (OK, "loading a model")
     assert values == {"state": "active"}
 
 
