@@ -13,6 +13,8 @@ from armseg_ros.errors import DataError
 
 FORMAT_VERSION = 1
 KINDS = ("select", "prune")
+INPUT_KEYS = {"run", "source", "split", "operating_threshold"}
+"""What is known of each input at least; source and split may be null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def read_selection(path: Path) -> Selection:
         selection = Selection(**document)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: a damaged selection ({error}); make it again") from error
+    if not all(isinstance(one, dict) and one.keys() >= INPUT_KEYS for one in selection.inputs):
+        raise DataError(f"{path}: each input needs {', '.join(sorted(INPUT_KEYS))}; make it again")
     if any(not 0 <= pick.run < len(selection.inputs) for pick in selection.picks):
         raise DataError(f"{path}: a damaged selection (a pick of no input); make it again")
     return selection

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,13 +60,14 @@ def find_duplicates(vectors: Float32Array, near: float = NEAR) -> Originals:
         near: Largest distance of a duplicate, as share of the median distance of two pictures.
     """
     limit = near * typical_distance(vectors)
+    exact = vectors.astype(np.float64)
     original = np.arange(len(vectors))
     distance = np.zeros(len(vectors), np.float32)
     kept: npt.NDArray[np.intp] = np.zeros(0, np.intp)
     for start in range(0, len(vectors), _CHUNK):
         rows = np.arange(start, min(start + _CHUNK, len(vectors)))
-        to_kept = _distances(vectors[rows], vectors[kept])
-        inside = _distances(vectors[rows], vectors[rows])
+        to_kept = _distances(exact[rows], exact[kept])
+        inside = _distances(exact[rows], exact[rows])
         new: list[int] = []
         for place in range(len(rows)):
             columns = np.concatenate((to_kept[place], inside[place, new]))
@@ -80,7 +82,15 @@ def find_duplicates(vectors: Float32Array, near: float = NEAR) -> Originals:
     return Originals(original, distance, limit)
 
 
-def _distances(a: Float32Array, b: Float32Array) -> Float32Array:
-    a, b = a.astype(np.float64), b.astype(np.float64)  # or nearly equal ones would be equal
-    squares = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b) - 2 * (a @ b.T)
-    return np.asarray(np.sqrt(np.maximum(squares, 0)), np.float32)
+def _distances(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Give Euclidean distances (len(a), len(b)), in float64, or nearly equal ones would be equal.
+
+    In place, for a table of 250 x 44,000 is 88 MB.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64, copy=False)
+    out = a @ b.T
+    out *= -2
+    out += np.einsum("ij,ij->i", a, a)[:, None]
+    out += np.einsum("ij,ij->i", b, b)
+    np.maximum(out, 0, out=out)
+    return np.asarray(np.sqrt(out, out=out))

@@ -19,7 +19,7 @@ from armseg_ros.latent.proof import page
 from armseg_ros.latent.proof.captured import Captured, captured
 from armseg_ros.latent.proof.data import render
 from armseg_ros.latent.proof.montage import write_montage
-from armseg_ros.latent.proof.retrain import average_precision, evaluate_pool, train_base
+from armseg_ros.latent.proof.retrain import BASE, average_precision, evaluate_pool, train_base
 from armseg_ros.latent.proof.trials import BUDGETS, LABELLED, SEEDS, SHARES, read_pool, trials
 from armseg_ros.threads import use_one_blas_thread
 
@@ -48,6 +48,7 @@ def prove(folder: Path, target: Path | None) -> str:
     pool = read_pool(evaluate_pool(folder, train_base(folder)))
     result = captured(pool)
     values: dict[str, list[float]] = defaultdict(list)
+    values[BASE].append(average_precision(folder, BASE, (), 0))
     for trial in trials(pool):
         experiment = trial.name.rpartition("_")[0]
         values[experiment].append(
@@ -75,7 +76,8 @@ def _captured(pool: Pool, result: tuple[dict[str, Captured], float, float]) -> l
 def _retraining(values: Mapping[str, list[float]]) -> list[str]:
     rows = [(b, values[f"select_{b}_targeted"], values[f"select_{b}_random"]) for b in BUDGETS]
     table = page.paired_table(("budget", "targeted", "random"), rows)
-    return ["### Retraining", "Object mask AP: mean (each seed).", table]
+    words = f"Object mask AP: mean (each seed). The base model has {values[BASE][0]:.3f}."
+    return ["### Retraining", words, table]
 
 
 def _pruning(values: Mapping[str, list[float]]) -> list[str]:

@@ -14,6 +14,7 @@ from armseg_ros.latent.proof.data import write_subset
 if TYPE_CHECKING:
     from armseg_ros.train.settings import TrainSettings
 
+BASE = "base"
 NETWORK_HW = (160, 192)
 BASE_STEPS = 100
 STEPS = 24
@@ -32,7 +33,7 @@ def train_base(folder: Path) -> Path:
     from armseg_ros.train.export import export_onnx, read_source
 
     settings = _settings(folder, folder / "base", default_weights_path(), BASE_STEPS, 0)
-    _train(settings, folder / "base_training")
+    _keep(folder, BASE, _train(settings, folder / "base_training"))
     export_onnx(read_source(folder / "base_training"), model, NETWORK_HW)
     return model
 
@@ -61,6 +62,8 @@ def evaluate_pool(folder: Path, model: Path) -> Path:
 def average_precision(folder: Path, name: str, sample_ids: Iterable[str], seed: int) -> float:
     """Go on with the base model on some pictures; return the Object mask AP on the validation set.
 
+    The result of ``BASE`` is that of the base model itself, which is there once it is trained.
+
     Args:
         folder: Of the proof.
         name: Of this training; its result is kept in ``results/NAME.json``.
@@ -74,9 +77,14 @@ def average_precision(folder: Path, name: str, sample_ids: Iterable[str], seed: 
     settings = _settings(folder, subset, folder / "base_training" / "best.pt", STEPS, seed)
     metrics = _train(settings, folder / "trainings" / name)
     shutil.rmtree(folder / "trainings" / name)  # checkpoints of 60 MB
+    _keep(folder, name, metrics)
+    return float(metrics["object_ap"])
+
+
+def _keep(folder: Path, name: str, metrics: dict[str, Any]) -> None:
+    result = folder / "results" / f"{name}.json"
     result.parent.mkdir(exist_ok=True)
     result.write_text(json.dumps(metrics), encoding="utf-8")
-    return float(metrics["object_ap"])
 
 
 def _train(settings: TrainSettings, run: Path) -> dict[str, Any]:

@@ -304,6 +304,7 @@ def test_a_selection_is_read_as_it_was_written(workplace: Path, tmp_path: Path) 
         (lambda d: d.pop("picks"), "damaged"),
         (lambda d: d["picks"][0].update(run=7), "a pick of no input"),
         (lambda d: d["picks"][0].update(image_id="x"), "damaged"),
+        (lambda d: d["inputs"][0].pop("source"), "each input needs operating_threshold, run"),
         (lambda d: d.update(format=0), "another version"),
         (lambda d: d.update(kind="report"), "not a selection"),
     ):
