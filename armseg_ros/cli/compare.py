@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from armseg_ros.evaluate.read_run import read_run
 
     conditions = [parse_condition(text, FIGURES) for text in args.fail_if]
-    comparison = compare(read_run(args.run_a), read_run(args.run_b))
+    comparison = compare(*(read_run(path, features=False) for path in (args.run_a, args.run_b)))
     holding = [condition for condition in conditions if condition.holds(comparison.deltas)]
     print(comparison_text(comparison, args.show))
     if args.json:

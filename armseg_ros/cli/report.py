@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"a report needs {error.name}: pip install 'armseg_ros[report]'"
         ) from error
-    run = read_run(args.run_folder)
+    run = read_run(args.run_folder, features=False)
     if run.missing:
         print(f"note: {run.missing}")
     written = build_report(

@@ -124,7 +124,7 @@ def measure(run: Run, sample_ids: Sequence[str] | None = None) -> Measured:
         samples = samples.take(pa.array([row[name] for name in sample_ids], pa.int64()))
     ids = samples["image_id"].to_numpy()
     outcomes = [f"{rule}_outcome" for rule in RULES]
-    instances = run.read_instances([*COLUMNS, *outcomes])
+    instances = run.read_instances([*COLUMNS, *outcomes], compact=True)
     found, wrong, missed, objects = (
         samples[name].to_numpy().astype(np.float64) for name in columns[2:]
     )

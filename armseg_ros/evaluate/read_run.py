@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from armseg_ros.data.plain_yaml import load_plain_yaml
@@ -52,22 +53,35 @@ class Run:
         """One row a prediction or ground truth, as in ``tables.INSTANCES``; read when asked for."""
         return self.read_instances()
 
-    def read_instances(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read some columns of the instances, which saves memory; None reads all.
+    def read_instances(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        where: pc.Expression | None = None,
+        compact: bool = False,
+    ) -> pa.Table:
+        """Read a part of the instances, which saves memory.
+
+        Args:
+            columns: Which columns; None reads all.
+            where: Which rows, such as ``pc.field("score") > 0.5``; None reads all.
+            compact: Whether text comes as dictionaries: each word once, a number in each row.
 
         Raises:
             DataError: The table is missing or damaged, or lacks a column.
         """
         path = self.folder / "instances.parquet"
         _check_columns(self.folder, path, INSTANCES)
-        return _read_table(path, columns)
+        words = [f.name for f in INSTANCES if pa.types.is_string(f.type)] if compact else None
+        return _read_table(path, columns, filters=where, read_dictionary=words)
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, features: bool = True) -> Run:
     """Read a run folder.
 
     Args:
         path: The folder that ``armseg evaluate -o`` wrote.
+        features: Whether to read the pooled features, most of the samples' bytes.
 
     Raises:
         DataError: No run is there, it was killed before it was written, it is damaged, or it was
@@ -85,7 +99,8 @@ def read_run(path: Path) -> Run:
         raise DataError(f"{path}: expected a run of 'armseg evaluate', found no summary.json")
     summary = _read_summary(path)
     _check_columns(path, samples, SAMPLES)
-    return Run(path, summary, _read_config(path), _read_table(samples))
+    wanted = [name for name in SAMPLES.names if features or name != "features"]
+    return Run(path, summary, _read_config(path), _read_table(samples, wanted))
 
 
 def _read_summary(folder: Path) -> dict[str, Any]:
@@ -130,9 +145,9 @@ def _check_columns(folder: Path, path: Path, schema: pa.Schema) -> None:
         raise _older(folder, f"{path.name} lacks the column {', '.join(lacking[:3])}")
 
 
-def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def _read_table(path: Path, columns: Sequence[str] | None = None, **how: Any) -> pa.Table:
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns))
+        return pq.read_table(path, columns=None if columns is None else list(columns), **how)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: damaged ({_first_line(error)}); evaluate again") from error
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from armseg_ros.evaluate.measures import Measured, intervals, measure
 from armseg_ros.evaluate.read_run import Run
 from armseg_ros.report import confusion, failures, pages, sections
+from armseg_ros.report.curves import LOWEST_SCORE
 from armseg_ros.report.gallery import make_cards
 from armseg_ros.report.pictures import Pictures, pictures_of
 from armseg_ros.report.slices import NAMES, slice_table
@@ -74,8 +76,8 @@ def _overview(run: Run) -> dict[str, Any]:
     measured = measure(run)
     labelled = pc.and_(run.samples["labelled"], pc.equal(run.samples["status"], "answered"))
     samples = run.samples.filter(labelled)
-    instances = run.read_instances(_COLUMNS)
     threshold = float(run.summary["settings"]["operating_threshold"])
+    instances = _visible(run, _COLUMNS, min(threshold, LOWEST_SCORE))
     has_truth = len(samples) > 0
     return {
         "headline": sections.headline(measured, intervals(measured)),
@@ -90,6 +92,12 @@ def _overview(run: Run) -> dict[str, Any]:
         "latency": sections.latency(run),
         "found": sections.found(run, instances),
     }
+
+
+def _visible(run: Run, columns: Sequence[str], above: float) -> pa.Table:
+    """Read ground truth and the predictions above a score: of the rest there are millions."""
+    where = (pc.field("kind") == "truth") | (pc.field("score") > above) | pc.field("operating")
+    return run.read_instances(columns, where=where, compact=True)
 
 
 def _slices(measured: Measured, samples: pa.Table) -> dict[str, Any]:
@@ -108,7 +116,7 @@ def _gallery(run: Run, folder: Path, pictures: Pictures, most: int) -> dict[str,
     answered = run.samples.filter(pc.equal(run.samples["status"], "answered"))
     labelled = answered.filter(answered["labelled"])["image_id"].to_pylist()
     threshold = float(run.summary["settings"]["operating_threshold"])
-    instances: pa.Table = run.read_instances(failures.COLUMNS)
+    instances = _visible(run, failures.COLUMNS, threshold)
     chosen, counts = failures.find_failures(instances, labelled, threshold, most)
     del instances
     cards, problems = make_cards(run, chosen, pictures, folder / "crops")

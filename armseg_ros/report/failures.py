@@ -31,7 +31,7 @@ KINDS = {
     "likely_under": "probably merged, by the flags alone",
 }
 SAME_PICTURE = 3  # of a kind: one bad picture must not fill the gallery
-FLAGGED = 0.5  # probability from which an unlabelled prediction is worth a look
+FLAGGED = 0.25  # probability from which an unlabelled prediction is worth a look
 DUPLICATE_IOU = 0.65  # containment both ways above 0.8 means at least 2/3
 
 

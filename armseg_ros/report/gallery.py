@@ -118,8 +118,8 @@ def _samples(run: Run, wanted: dict[int, Any]) -> dict[int, Row]:
 
 def _rows(run: Run, wanted: dict[int, Any]) -> dict[int, dict[tuple[str, int], Row]]:
     """Instances of some pictures by picture, then by kind and index."""
-    table = run.read_instances(COLUMNS)
-    chosen = table.filter(pc.is_in(table["image_id"], pa.array(list(wanted), pa.int64())))
+    where = pc.field("image_id").isin(pa.array(list(wanted), pa.int64()))
+    chosen = run.read_instances(COLUMNS, where=where, compact=True)
     out: dict[int, dict[tuple[str, int], Row]] = defaultdict(dict)
     for row in chosen.to_pylist():
         out[row["image_id"]][row["kind"], row["index"]] = row

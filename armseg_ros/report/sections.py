@@ -20,6 +20,7 @@ from armseg_ros.quality.sheet import LEVELS
 from armseg_ros.report import charts
 from armseg_ros.report.confusion import LABELS, confusion_matrix
 from armseg_ros.report.curves import (
+    LOWEST_SCORE,
     THRESHOLDS,
     Calibration,
     calibrate,
@@ -102,7 +103,7 @@ def scatter(instances: pa.Table) -> Section | None:
     known = pc.and_(pc.equal(instances["class_id"], 0), pc.equal(instances["kind"], "prediction"))
     rows = instances.filter(pc.and_(known, pc.is_in(
         instances["outcome"], pa.array(["true_positive", "false_positive"]))))  # fmt: skip
-    rows = rows.filter(pc.greater(rows["score"], 0.05))
+    rows = rows.filter(pc.greater(rows["score"], LOWEST_SCORE))
     total = len(rows)
     if not total:
         return None
@@ -246,7 +247,7 @@ def found(run: Run, instances: pa.Table) -> Section:
         )
     if len(scores):
         histogram, edges = np.histogram(scores, bins=40, range=(0.0, 1.0))
-        section["scores"] = charts.histogram_chart(histogram, edges, "score", "recorded objects")
+        section["scores"] = charts.histogram_chart(histogram, edges, "score", "objects")
     return section
 
 

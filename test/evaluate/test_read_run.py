@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import totes
@@ -36,6 +37,10 @@ def test_what_was_written_comes_back(run: Path) -> None:
     assert read.samples.select(ids).equals(pq.read_table(run / "samples.parquet", columns=ids))
     assert read.instances.num_rows == pq.read_table(run / "instances.parquet").num_rows > 0
     assert read.read_instances(["score"]).schema.names == ["score"]
+    assert "features" not in read_run(run, features=False).samples.schema.names
+    some = read.read_instances(["kind", "score"], where=pc.field("score") > 0.5, compact=True)
+    assert 0 < some.num_rows < read.instances.num_rows
+    assert set(some["kind"].to_pylist()) == {"prediction"}
     assert read.missing == ""
 
 

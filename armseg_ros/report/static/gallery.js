@@ -41,6 +41,8 @@ function open(place) {
   for (const panel of viewer.querySelectorAll(".panels div")) {
     panel.replaceChildren(card.firstElementChild.cloneNode(true));
   }
+  const left = viewer.querySelector(".panel-truth figcaption");
+  left.textContent = card.querySelector(".truth") ? "ground truth" : "picture";
   const text = card.querySelector(".failure-text").cloneNode(true);
   document.getElementById("viewer-text").replaceChildren(...text.childNodes);
   document.getElementById("position").textContent = `${current + 1} of ${list.length}`;
