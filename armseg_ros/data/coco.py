@@ -225,6 +225,11 @@ def _image_records(document: dict[str, Any], path: Path) -> list[dict[str, Any]]
             raise DataError(
                 f"{path}: image {record['id']} has the file_name {shown(record['file_name'])}"
             )
+        if not can_be_written(record):
+            raise DataError(
+                f"{path}: image {record['id']} has an attribute with half a character (a lone "
+                "surrogate), which no file can hold; mend or remove it"
+            )
         for key in ("height", "width"):
             size = record.get(key)
             if not is_whole_number(size) or not 1 <= record[key] <= 65535:
@@ -278,6 +283,15 @@ def is_whole_number(value: Any) -> bool:
         and not isinstance(value, bool)
         and -LARGEST_ID - 1 <= value <= LARGEST_ID
     )
+
+
+def can_be_written(record: dict[str, Any]) -> bool:
+    """Whether all texts of a JSON object are Unicode; JSON can spell halves of characters."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_box(box: Any) -> bool:

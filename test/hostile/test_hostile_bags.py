@@ -181,6 +181,7 @@ def test_a_bag_has_no_say_in_standard_messages(tmp_path: Path) -> None:
         '{"stamp_ns": ' + "9" * 10**4 + ', "sample_id": "a", "image_id": 1}',
         '{"stamp_ns": [], "sample_id": "a", "image_id": 1}',
         "\ufeff{}",
+        '{"stamp_ns": 1, "sample_id": "a", "image_id": 1, "attributes": {"a": "\\udfff"}}',
         "",
     ],
 )

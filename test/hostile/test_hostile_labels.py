@@ -138,3 +138,11 @@ def test_values_are_quoted_short_and_without_control_characters() -> None:
         text = shown(value)
         assert text.isprintable()
         assert len(text) < 500
+
+
+def test_half_characters_are_refused_before_a_report_dies_of_them(tmp_path: Path) -> None:
+    totes.write_coco(tmp_path, count=1)
+    change = {"tote_color": ["\ud800"]}
+    totes.edit_json(tmp_path / "test.json", lambda d: d["images"][0].update(change))
+    with pytest.raises(DataError, match="image 3 has an attribute with half a character"):
+        read_coco(tmp_path)

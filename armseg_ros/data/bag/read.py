@@ -20,7 +20,7 @@ from armseg_ros.data.bag.storage import (
     recorded_split,
     truth_connection,
 )
-from armseg_ros.data.coco import is_whole_number
+from armseg_ros.data.coco import can_be_written, is_whole_number
 from armseg_ros.data.folder import check_size
 from armseg_ros.data.images import bgr_from_raw, decode_image
 from armseg_ros.errors import DataError, one_line
@@ -251,8 +251,8 @@ def _parse_info(text: str) -> tuple[int, SampleInfo]:
     record = json.loads(text)
     info = SampleInfo(record["sample_id"], record["image_id"], record.get("attributes", {}))
     kinds = (isinstance(info.sample_id, str), is_whole_number(info.image_id))
-    if not all(kinds) or not isinstance(info.attributes, dict):
-        raise TypeError("sample_id must be text, image_id an integer, attributes an object")
+    if not all(kinds) or not isinstance(info.attributes, dict) or not can_be_written(record):
+        raise TypeError("sample_id must be text, image_id an integer, attributes an object of text")
     return int(record["stamp_ns"]), info
 
 
