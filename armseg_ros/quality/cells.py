@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The set cells of all masks as flat lists, and masks one cell larger or smaller."""
+"""The set cells of all masks as flat lists, and larger masks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class Cells:
         filled: (N,) float32 set cells per instance.
         area: (N,) float32 the same, at least 1, to divide by.
         lab: (S, 3) float32 colour.
-        gradient: (S,) float32 edge strength.
         logits: (S,) float32.
         mean_lab: (N, 3) float32 mean colour; 0 for an empty mask.
         mean_gradient: (N,) float32 mean edge strength.
@@ -36,7 +35,6 @@ class Cells:
     filled: Float32Array
     area: Float32Array
     lab: Float32Array
-    gradient: Float32Array
     logits: Float32Array
     mean_lab: Float32Array
     mean_gradient: Float32Array
@@ -53,7 +51,7 @@ class Cells:
         sums = _sums(np.column_stack((lab, gradient)), filled)
         mean = ratio(sums, area[:, None])
         logits = evidence.logits.ravel()[flat]
-        return cls(owner, cell, filled, area, lab, gradient, logits, mean[:, :3], mean[:, 3])
+        return cls(owner, cell, filled, area, lab, logits, mean[:, :3], mean[:, 3])
 
     def mean(self, values: Float32Array) -> Float32Array:
         """(N, K) means of (S, K) values over each mask; 0 for an empty one."""
@@ -76,24 +74,15 @@ def ratio(part: Float32Array, whole: Float32Array) -> Float32Array:
 
 
 def grow(masks: BoolArray, steps: int = 1) -> BoolArray:
-    """Dilate (N, h, w) masks by some cells up, down, left and right."""
-    return _morph(masks, steps, outside=0)
+    """Dilate (N, h, w) masks by some cells up, down, left and right.
 
-
-def core(masks: BoolArray) -> BoolArray:
-    """Erode (N, h, w) masks by one cell; what lies beyond the grid counts as set."""
-    return _morph(masks, 1, outside=1)
-
-
-def _morph(masks: BoolArray, steps: int, outside: int) -> BoolArray:
-    """Put all masks under one another, apart, so that one call of OpenCV does them all."""
+    All masks stand under one another, apart, so that one call of OpenCV does them all.
+    """
     count, height, width = masks.shape
     if not masks.size:
         return masks.copy()
-    tall = np.full((count, height + steps, width), outside, np.uint8)
+    tall = np.zeros((count, height + steps, width), np.uint8)
     tall[:, :height] = masks
-    image = tall.reshape(-1, width)
-    work = cv2.erode if outside else cv2.dilate
-    done = work(image, CROSS, iterations=steps, borderType=cv2.BORDER_CONSTANT, borderValue=outside)
-    out: BoolArray = done.reshape(tall.shape)[:, :height].astype(np.bool_)
+    grown = cv2.dilate(tall.reshape(-1, width), CROSS, iterations=steps)
+    out: BoolArray = grown.reshape(tall.shape)[:, :height].astype(np.bool_)
     return out

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from armseg_ros.quality.appearance import colour_features, edge_features, sharpness_features
 from armseg_ros.quality.cells import Cells
 from armseg_ros.quality.evidence import Evidence
 from armseg_ros.quality.hypotheses import hypothesis_features, relate
 from armseg_ros.quality.nested import nested_features
 from armseg_ros.quality.opinions import compare_masks, opinion_features
 from armseg_ros.quality.pairs import PAIR_FEATURES, Pairs, pair_features
-from armseg_ros.quality.shape import hulls_of, shape_features
+from armseg_ros.quality.shape import shape_features
+from armseg_ros.quality.sharpness import sharpness_features
 from armseg_ros.types import BoolArray, Float32Array
 
 BORDER_CELLS = 1.0  # a box this close to the edge of the grid may be cut off
@@ -41,10 +41,8 @@ def compute_features(evidence: Evidence) -> Features:
     """Compute every feature; no instance at all gives (0, F)."""
     relations = relate(evidence)
     cells = Cells.of(evidence)
-    hulls = hulls_of(evidence)
-    shape = shape_features(evidence, cells, hulls)
     opinions = compare_masks(evidence)
-    pairs = pair_features(evidence, (relations, opinions), cells, (hulls, shape["solidity"]))
+    pairs = pair_features(evidence, (relations, opinions), cells)
     strongest = pairs.strongest(len(evidence))
     coverage = tote_coverage(evidence)
     columns = {
@@ -52,9 +50,7 @@ def compute_features(evidence: Evidence) -> Features:
         **hypothesis_features(evidence, relations),
         **opinion_features(opinions),
         **sharpness_features(evidence, cells),
-        **shape,
-        **colour_features(evidence, cells),
-        **edge_features(evidence, cells),
+        **shape_features(evidence, cells),
         **nested_features(evidence, cells, pairs),
         **{f"pair_{name}": strongest[:, k] for k, name in enumerate(PAIR_FEATURES)},
     }

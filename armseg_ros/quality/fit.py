@@ -45,7 +45,8 @@ GROUPS = {
     "mask logits": ("stability", "unsure_", "logit_", "cropped_", "waist", "valley"),
     "shape and size": ("solidity", "second_part", "parts", "extent", "aspect", "log_area",
                        "relative_area", "at_border"),
-    "the picture": ("lightness_", "chroma_", "otsu_", "edge_"),
+    "the picture": ("pair_colour_", "pair_border_", "holds_colour_", "holds_border_",
+                    "held_colour_", "held_border_"),
     "score and context": ("score", "kept_count", "tote_coverage"),
 }  # fmt: skip
 META_DETECT = ("score", "cluster_", "children_", "parents_", "inside_")  # candidates' boxes alone

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +13,6 @@ from armseg_ros.quality.cells import Cells, grow, ratio
 from armseg_ros.quality.evidence import Evidence
 from armseg_ros.quality.hypotheses import INSIDE, Relations
 from armseg_ros.quality.opinions import Opinions, common_whole
-from armseg_ros.quality.shape import Hulls
 from armseg_ros.types import Float32Array
 
 MAX_PAIRS = 24
@@ -30,7 +28,6 @@ PAIR_FEATURES = (
     "parent",
     "mask_parent",
     "touch",
-    "solidity_gain",
     "colour_overlap",
     "colour_distance",
     "border_edge",
@@ -91,7 +88,6 @@ def pair_features(
     evidence: Evidence,
     opinions: tuple[Relations, Opinions],
     cells: Cells,
-    outline: tuple[Hulls, Float32Array],
 ) -> Pairs:
     """Choose the pairs that touch, overlap or light up in one another, and describe them.
 
@@ -99,7 +95,6 @@ def pair_features(
         evidence: The picture.
         opinions: Candidates against instances, as boxes and as masks.
         cells: Of ``evidence.masks``.
-        outline: Hull of every mask, and its (N,) solidity.
 
     Returns:
         The 24 closest pairs at most.
@@ -128,7 +123,6 @@ def pair_features(
         _common_parent(evidence, opinions[0], first, second),
         common_whole(opinions[1], first, second),
         joined / np.minimum(perimeter[first], perimeter[second]),
-        _solidity_gain(cells.filled, common, outline, (first, second)),
         *_colours(cells, first, second),
         edges[first, second],
         _contrast(edges, cells, (first, second)),
@@ -186,24 +180,6 @@ def _common_parent(
         whole = (c[:, 2:] - c[:, :2]).prod(axis=1) + (u[:, 2:] - u[:, :2]).prod(axis=1) - shared
         value = evidence.pool_scores[candidate] * shared / np.maximum(whole, np.float32(1e-6))
         np.maximum.at(out, pair, value)
-    return out
-
-
-def _solidity_gain(
-    filled: Float32Array,
-    common: Float32Array,
-    outline: tuple[Hulls, Float32Array],
-    pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
-) -> Float32Array:
-    """Solidity of both together less the better one's; the hull of two is that of their hulls."""
-    hulls, solidity = outline
-    out = np.zeros(len(pairs[0]), np.float32)
-    for index, (i, j) in enumerate(zip(*(side.tolist() for side in pairs), strict=True)):
-        points = np.concatenate((hulls[i], hulls[j]))
-        if len(points):
-            area = cv2.contourArea(cv2.convexHull(points))
-            union = float(filled[i] + filled[j] - common[i, j])
-            out[index] = union / max(area, 1.0) - max(solidity[i], solidity[j])
     return out
 
 

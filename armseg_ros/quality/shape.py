@@ -53,7 +53,7 @@ def _windows(evidence: Evidence) -> list[list[int]]:
     return windows
 
 
-def shape_features(evidence: Evidence, cells: Cells, hulls: Hulls) -> dict[str, Float32Array]:
+def shape_features(evidence: Evidence, cells: Cells) -> dict[str, Float32Array]:
     """Solidity, parts and waist of each mask; an empty mask gives 0."""
     rows = [
         _parts_and_waist(mask[y:bottom, x:right], logits[y:bottom, x:right])
@@ -62,6 +62,7 @@ def shape_features(evidence: Evidence, cells: Cells, hulls: Hulls) -> dict[str, 
         )
     ]
     table = np.array(rows, np.float32).reshape(len(evidence), 4)
+    hulls = hulls_of(evidence)
     hull_area = np.array([cv2.contourArea(hull) if len(hull) else 0 for hull in hulls], np.float32)
     sides = np.maximum(evidence.boxes[:, 2:] - evidence.boxes[:, :2], np.float32(1e-3))
     return {

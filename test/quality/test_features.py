@@ -81,12 +81,13 @@ def test_one_inside_another() -> None:
     assert column(features, "inside_count") == pytest.approx([np.log(2), 0])
 
 
-def test_two_colours_in_one_mask() -> None:
-    _, features = describe(answer([Row((220, 100, 420, 300)), Row((20, 100, 220, 300), 0.8)]))
-    mixed, plain = column(features, "chroma_std")
-    assert mixed > 10 * plain
-    mixed, plain = column(features, "edge_interior")
-    assert mixed > 2 * plain
+def test_colours_of_a_pair_and_the_edge_between() -> None:
+    """The picture is red on the left and blue on the right of column 320."""
+    _, apart = describe(answer([Row((220, 100, 316, 300)), Row((324, 100, 420, 300), 0.8)]))
+    _, alike = describe(answer([Row((20, 100, 116, 300)), Row((124, 100, 220, 300), 0.8)]))
+    assert pair_column(apart, "colour_distance")[0] > 10 * pair_column(alike, "colour_distance")[0]
+    assert pair_column(apart, "colour_overlap")[0] < 0.1 < pair_column(alike, "colour_overlap")[0]
+    assert pair_column(apart, "border_edge")[0] > 2 * pair_column(alike, "border_edge")[0]
 
 
 def test_a_waist() -> None:
