@@ -97,11 +97,11 @@ def read_selection(path: Path) -> Selection:
     try:
         for key in ("picks", "dropped"):
             document[key] = tuple(_pick(record) for record in document[key])
-        document["inputs"] = tuple(document["inputs"])
+        document["inputs"] = tuple(dict(record) for record in document["inputs"])
         selection = Selection(**document)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: a damaged selection ({error}); make it again") from error
-    if not all(isinstance(one, dict) and one.keys() >= INPUT_KEYS for one in selection.inputs):
+    if not all(set(record) >= INPUT_KEYS for record in selection.inputs):
         raise DataError(f"{path}: each input needs {', '.join(sorted(INPUT_KEYS))}; make it again")
     if any(not 0 <= pick.run < len(selection.inputs) for pick in selection.picks):
         raise DataError(f"{path}: a damaged selection (a pick of no input); make it again")
