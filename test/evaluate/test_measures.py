@@ -76,6 +76,17 @@ def test_intervals_hold_the_figure_and_repeat(measured: Measured) -> None:
     assert intervals(measured, names, most_draws=200, seed=1) != drawn
 
 
+def test_intervals_of_many_pictures_are_as_wide_as_they_must_be() -> None:
+    """One object in each of 9000 pictures, found with probability 0.3: the answer is binomial."""
+    found = (np.random.default_rng(3).random(9000) < 0.3).astype(float)
+    names = tuple(str(k) for k in range(9000))
+    many = Measured(names, {"found": found, "objects": np.ones(9000)}, {})
+    low, high = intervals(many, ("recall",))["recall"]
+    expected = 1.96 * np.sqrt(found.mean() * (1 - found.mean()) / 9000)
+    assert (low + high) / 2 == pytest.approx(found.mean(), abs=0.1 * expected)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.12)
+
+
 def test_no_pictures_have_no_figures(measured: Measured) -> None:
     nothing = measured.part(np.zeros(9, bool))
     assert all(np.isnan(value) for value in nothing.values().values())
