@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import DecodeConfig, SegmenterConfig
+from armseg_ros.data.model_classes import our_class_ids
 from armseg_ros.data.source import Item, Source
 from armseg_ros.decode import decode
 from armseg_ros.errors import DataError
@@ -19,6 +20,7 @@ from armseg_ros.letterbox import Letterbox
 from armseg_ros.quality.evidence import gather
 from armseg_ros.quality.features import compute_features
 from armseg_ros.quality.table import PictureRows, QualityTable, build_table, label_picture
+from armseg_ros.types import CLASS_NAMES
 
 # Natural errors are rare; other thresholds make more of the same kind out of one forward pass.
 VARIANTS: tuple[dict[str, Any], ...] = (
@@ -50,9 +52,16 @@ def collect(
         limit: Most pictures; 0 takes all.
 
     Raises:
-        DataError: No picture is labelled, or a picture lacks the attribute.
+        DataError: No picture is labelled, a picture lacks the attribute, or the model numbers its
+            classes in another order than ground truth does.
         BackendError: The network failed.
     """
+    if our_class_ids(backend.model.class_names) not in (None, tuple(range(len(CLASS_NAMES)))):
+        raise DataError(
+            f"model {backend.model.model_id} numbers its classes "
+            f"{', '.join(backend.model.class_names)}; flags need {', '.join(CLASS_NAMES)}: export "
+            "it in that order"
+        )
     settings = [config.decode, *(replace(config.decode, **v) for v in VARIANTS if variants)]
     rows: list[PictureRows] = []
     total = min(len(source), limit or len(source))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +181,8 @@ def test_the_figures_that_were_not_computed_have_their_reason(tmp_path: Path) ->
     assert flags["verdicts"]["unknown"] == 2
     (reason,) = flags["reasons"]
     assert "fit it again" in reason
+
+
+def test_an_evaluation_needs_no_scikit_learn() -> None:
+    code = "import sys; sys.modules['sklearn'] = None; import armseg_ros.evaluate.run"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -16,6 +16,7 @@ from networks import write_network
 from quality.made_up import table
 
 from armseg_ros.cli import quality as verb
+from armseg_ros.cli.main import main
 from armseg_ros.errors import DataError
 from armseg_ros.quality.check import check
 from armseg_ros.quality.model import QualityModel, load_quality_model
@@ -152,3 +153,13 @@ def test_fit_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert (tmp_path / "sheet" / "reliability.svg").is_file()
     with pytest.raises(DataError, match="no such model file"):
         run("fit", tmp_path / "a", "-o", flags, "--same-weights", tmp_path / "gone.engine")
+
+
+def test_a_model_that_numbers_its_classes_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = write_network(tmp_path / "swapped.onnx", names="{0: 'Tote', 1: 'Object'}")
+    folder = totes.write_coco(tmp_path / "coco", count=2)
+    arguments = ["quality", "collect", str(folder), "--model", str(network)]
+    assert main([*arguments, "-o", str(tmp_path / "table")]) == 2
+    assert "numbers its classes Tote, Object; flags need Object, Tote" in capsys.readouterr().err

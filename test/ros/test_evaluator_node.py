@@ -143,6 +143,10 @@ def test_through_a_node_or_within_the_process_is_the_same(
     assert live["accuracy"] == within["accuracy"]
     assert live["data"] == within["data"]
     assert live["times"]["latency_ms"]["round_trip"]["p50"] > 0
+    (reason,) = live["flags"]["reasons"]  # what the node said on its topic
+    assert "fit it again" in reason
+    assert live["flags"]["verdicts"]["unknown"] == 5
+    assert live["splits"]["seed"] == within["splits"]["seed"]
     first, second = (tmp_path / name / "predictions.json" for name in ("live", "within"))
     assert first.read_bytes() == second.read_bytes()
 
