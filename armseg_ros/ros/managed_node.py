@@ -69,6 +69,7 @@ class ManagedNode(LifecycleNode):
         Node.__init__(self, name, **options)
         self.slow = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self.slow)
+        self._refuse_impossible_changes()
         self.start_error = ""
         self._starting, self._on_failed_start = False, on_failed_start
 
@@ -96,8 +97,27 @@ class ManagedNode(LifecycleNode):
             time.sleep(POLL_S)
 
     def _start(self) -> None:
-        for step in (self.trigger_configure, self.trigger_activate):
-            if step() != TransitionCallbackReturn.SUCCESS:
-                self._on_failed_start()
-                break
+        """Take both steps; where somebody else has changed the state meanwhile, leave it there."""
+        try:
+            for step in (self.trigger_configure, self.trigger_activate):
+                if step() != TransitionCallbackReturn.SUCCESS:
+                    break
+        except RuntimeError as error:
+            self.get_logger().warning(f"not started: {error}")
+        if self.start_error:
+            self._on_failed_start()
         self._starting = False
+
+    def _refuse_impossible_changes(self) -> None:
+        """Answer a request that the state does not allow; Jazzy's rclpy ends the node for it."""
+        change = self._service_change_state.callback
+
+        def guarded(request: Any, response: Any) -> Any:
+            try:
+                return change(request, response)
+            except RuntimeError as error:
+                self.get_logger().error(f"the state stays {self.state}: {error}")
+                response.success = False
+                return response
+
+        self._service_change_state.callback = guarded

@@ -295,6 +295,17 @@ def test_failed_configuration_can_be_repeated(
     assert operator.change(Transition.TRANSITION_CONFIGURE)
 
 
+def test_start_leaves_a_state_that_somebody_else_has_reached(
+    running: Callable[..., Running], operator: Operator
+) -> None:
+    one = running(autostart=False)
+    assert operator.change(Transition.TRANSITION_CONFIGURE)
+    one.node.start()
+    operator.until(lambda: not one.node._starting)
+    assert operator.state() == "inactive"
+    assert not one.failed.is_set()
+
+
 def test_engine_that_raises_anything_fails_the_configuration(
     running: Callable[..., Running], operator: Operator
 ) -> None:
