@@ -55,7 +55,7 @@ class Ledger:
     lost: int = 0
     wrong: list[str] = field(default_factory=list)
     _open: dict[str, bool] = field(default_factory=dict)  # healthy or not, by name
-    _settled: int = 0  # by the answers since the window was opened
+    _spare: int = 0  # dropped images that an answer to an exposed one has told of
 
     @property
     def open(self) -> int:
@@ -75,16 +75,16 @@ class Ledger:
             name: Of the image that was answered.
             dropped_before: Images that the node dropped since the answer before.
         """
-        if name not in self._open:
-            return  # it was open while the node was switched off, or is not ours
+        if name not in self._open:  # it was exposed; those dropped before it may be newer
+            self._spare += dropped_before
+            return
         self.answered += 1
         if not self._open[name]:
             self.wrong.append(f"image {name} is broken and was answered all the same")
         names = list(self._open)
         before = names[: names.index(name)]
-        missing = len(before) - dropped_before
-        if missing > 0:
-            self.lost += missing
+        self.lost += max(0, len(before) - dropped_before - self._spare)
+        self._spare = 0
         for settled in (*before, name):
             del self._open[settled]
 

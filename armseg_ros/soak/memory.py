@@ -11,7 +11,8 @@ import numpy as np
 from armseg_ros.errors import BackendError
 
 WARM_UP_SHARE = 0.25  # of the run: engines, allocators and DDS buffers fill up in the first minutes
-SHORTEST_S = 120.0  # a slope over less says nothing
+WINDOW_S = 60.0  # the lowest of each minute counts: what an allocator holds for later is no leak
+FEWEST_WINDOWS = 3  # a slope over fewer says nothing
 
 
 def resident_mib(pid: int) -> float:
@@ -55,15 +56,20 @@ class Memory:
         return max((mib for _, mib in self.samples), default=float("nan"))
 
     def slope(self) -> float | None:
-        """Least-squares growth in MiB per 10 minutes after the warm-up.
+        """Growth in MiB per 10 minutes: least squares through the lowest value of each minute.
 
         Returns:
-            None where less than ``SHORTEST_S`` is left after the warm-up.
+            None where fewer than ``FEWEST_WINDOWS`` whole minutes are left after the warm-up.
         """
         if not self.samples:
             return None
         warm_at = self.samples[-1][0] * WARM_UP_SHARE
-        kept = np.array([sample for sample in self.samples if sample[0] >= warm_at])
-        if kept[-1, 0] - kept[0, 0] < SHORTEST_S:
+        lowest: dict[int, tuple[float, float]] = {}
+        for elapsed_s, mib in self.samples:
+            window = int((elapsed_s - warm_at) // WINDOW_S)
+            if window >= 0 and (window not in lowest or mib < lowest[window][1]):
+                lowest[window] = elapsed_s, mib
+        if len(lowest) <= FEWEST_WINDOWS:  # the last one is not whole
             return None
-        return float(np.polyfit(kept[:, 0], kept[:, 1], 1)[0]) * 600
+        points = np.array(list(lowest.values()))
+        return float(np.polyfit(points[:, 0], points[:, 1], 1)[0]) * 600

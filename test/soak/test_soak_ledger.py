@@ -46,6 +46,20 @@ def test_images_that_may_be_lost_are_exposed_and_late_answers_to_them_are_nobody
     assert (ledger.exposed, ledger.answered, ledger.lost) == (2, 0, 0)
 
 
+def test_a_late_answer_to_an_exposed_image_tells_of_newer_ones_that_were_dropped() -> None:
+    """Images of a camera that left may arrive after the first ones of its successor."""
+    ledger = sent(True)
+    ledger.expose()
+    for name in ("a", "b", "c"):
+        ledger.send(name, True)
+    ledger.answer("image 0", 1)  # of an image that was exposed; "a" was dropped before it
+    ledger.answer("b", 0)
+    assert ledger.lost == 0
+    ledger.send("d", True)
+    ledger.answer("d", 0)  # and now nobody has told of "c"
+    assert ledger.lost == 1
+
+
 def test_an_answer_to_a_broken_image_is_wrong() -> None:
     ledger = sent(False)
     ledger.answer("image 0", 0)
@@ -56,7 +70,8 @@ def test_growth_is_measured_after_the_warm_up() -> None:
     memory = Memory()
     for second in range(1200):
         warm = min(second, 300)
-        memory.add(second, 200 + warm + 0.002 * second)
+        held_for_later = 30 if second % 60 > 20 else 0
+        memory.add(second, 200 + warm + 0.002 * second + held_for_later)
     assert memory.slope() == pytest.approx(1.2)
     assert memory.peak_mib == memory.last_mib
 
