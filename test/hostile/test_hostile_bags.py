@@ -73,7 +73,7 @@ def files_of(storage: str) -> dict[str, bytes]:
 
 @given(st.sampled_from(["mcap", "sqlite3"]), st.booleans(), st.data())
 @settings(
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     phases=[Phase.generate],  # to shrink a database takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -56,7 +56,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @given(st.data())
 @settings(
-    max_examples=400, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=250, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_change_of_a_file_is_read_or_is_one_sentence(
     document: dict[str, Any], tmp_path: Path, data: st.DataObject

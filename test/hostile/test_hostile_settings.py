@@ -81,7 +81,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.data())
 @settings(
-    max_examples=250, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_change_of_fitted_flags_is_read_or_is_one_sentence(
     tmp_path: Path, data: st.DataObject

@@ -250,8 +250,13 @@ class BagDataset:
 def _parse_info(text: str) -> tuple[int, SampleInfo]:
     record = json.loads(text)
     info = SampleInfo(record["sample_id"], record["image_id"], record.get("attributes", {}))
-    kinds = (isinstance(info.sample_id, str), is_whole_number(info.image_id))
-    if not all(kinds) or not isinstance(info.attributes, dict) or not can_be_written(record):
+    kinds = (
+        isinstance(info.sample_id, str),
+        is_whole_number(info.image_id),
+        isinstance(record.get("attributes", {}), dict),
+        can_be_written(record),
+    )
+    if not all(kinds):
         raise TypeError("sample_id must be text, image_id an integer, attributes an object of text")
     return int(record["stamp_ns"]), info
 
