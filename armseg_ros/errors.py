@@ -25,6 +25,10 @@ class BackendError(ArmsegError):
     """A model cannot be loaded or run, or its outputs are not those of a supported network."""
 
 
+class EngineLostError(BackendError):
+    """An engine cannot work any more in this process, which has to be started anew."""
+
+
 def one_line(error: Exception, longest: int = 300) -> str:
     """Bring the text of another library's error into one line of at most ``longest`` letters.
 

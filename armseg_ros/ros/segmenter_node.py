@@ -38,7 +38,7 @@ from armseg_ros.ros.memory import GpuMemory, resident_mb
 from armseg_ros.ros.outputs import Outputs
 from armseg_ros.ros.parameters import BY_NAME, check_choices, declare_parameters, segmenter_config
 from armseg_ros.ros.qos import RESULT_QOS, image_qos, overridable, refused_policy
-from armseg_ros.ros.spinner import Spinner, init_ros
+from armseg_ros.ros.spinner import DIED, Spinner, init_ros
 from armseg_ros.ros.statuses import Condition, make_statuses
 from armseg_ros.ros.worker import Answer, Arrival, Worker
 
@@ -61,7 +61,7 @@ class SegmenterNode(ManagedNode):
 
         Args:
             load: Opens the engine that parameters name.
-            on_failed_start: Called where the node could not start by itself.
+            on_failed_start: Called where the node could not start by itself, or lost its engine.
             **options: Of ``rclpy.node.Node``.
 
         Raises:
@@ -71,6 +71,7 @@ class SegmenterNode(ManagedNode):
         super().__init__("segmenter", on_failed_start, **options)
         self._values = declare_parameters(self)
         self._loader = Loader(load)
+        self.lost_engine = ""
         self._statistics, self._gpu_memory = Statistics(), GpuMemory()
         self._changing = threading.RLock()  # guards the four below
         self._model: LoadedModel | None = None
@@ -110,6 +111,7 @@ class SegmenterNode(ManagedNode):
                 self.resolve_topic_name(self._image_topic),
                 deliver=self._publish,
                 complain=self._complain,
+                lose=self._lose,
             )
             self._worker.max_age_ms = self._values["max_age_ms"]
         self.get_logger().info(f"{model.choice}")
@@ -201,6 +203,11 @@ class SegmenterNode(ManagedNode):
     def _publish(self, answer: Answer) -> None:
         if self._outputs is not None:
             self._outputs.publish(answer, self._values)
+
+    def _lose(self, error: str) -> None:
+        """End the node: whoever started it starts it again, with an engine that works."""
+        self.lost_engine = error
+        self._on_failed_start()
 
     def _complain(self, error: str) -> None:
         self.get_logger().error(error, throttle_duration_sec=COMPLAINT_PERIOD_S)
@@ -310,7 +317,8 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
         stop: Set by whoever wants the node to end, such as a signal handler.
 
     Returns:
-        0; 1 when a callback raised; 2 when the node cannot start (said in one sentence).
+        0; 1 when a callback raised or the engine was lost; 2 when the node cannot start (both said
+        in one sentence).
     """
     logger = rclpy.logging.get_logger("segmenter")
     with said_by(logger):
@@ -328,4 +336,7 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
     if node.start_error:
         logger.fatal(node.start_error)
         return STARTED_BADLY
+    if node.lost_engine:
+        logger.fatal(node.lost_engine)
+        return DIED
     return spinner.exit_code(logger)

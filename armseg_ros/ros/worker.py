@@ -12,7 +12,7 @@ from typing import Any
 
 from armseg_ros.backends.base import Backend
 from armseg_ros.config import SegmenterConfig
-from armseg_ros.errors import BackendError, DataError, one_line
+from armseg_ros.errors import BackendError, DataError, EngineLostError, one_line
 from armseg_ros.ros.diagnostics import (
     AGE,
     BROKEN,
@@ -85,6 +85,7 @@ class Worker:
         *,
         deliver: Callable[[Answer], None],
         complain: Callable[[str], None],
+        lose: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start the thread.
 
@@ -94,6 +95,7 @@ class Worker:
             topic: Input topic, for error messages.
             deliver: Called in this thread with each answer.
             complain: Called in this thread with a sentence for each image that could not be used.
+            lose: Called in this thread with a sentence where the engine is lost for good.
         """
         self.max_age_ms = 0.0
         self._segmenter = segmenter
@@ -101,6 +103,7 @@ class Worker:
         self._topic = topic
         self._deliver = deliver
         self._complain = complain
+        self._lose = lose
         self._slot: NewestSlot[Arrival] = NewestSlot()
         self._dropped = 0  # since the last answer; of the thread alone
         self._turn = threading.Lock()  # held while an image is at hand
@@ -170,6 +173,8 @@ class Worker:
                 self._refuse(BROKEN, str(error))
             except BackendError as error:
                 self._refuse(FAILED, str(error))
+                if isinstance(error, EngineLostError):
+                    self._lose(str(error))
             except Exception as error:  # noqa: BLE001 - one image must never end the node
                 self._refuse(FAILED, f"{type(error).__name__}: {one_line(error)}")
             finally:

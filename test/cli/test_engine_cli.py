@@ -43,4 +43,4 @@ def test_the_documentation_names_tests_that_exist() -> None:
     named = set(re.findall(r"test_\w+\.py", text))
     assert len(named) >= 6
     for name in named:
-        assert (root / "test/backends/tensorrt" / name).is_file(), name
+        assert list((root / "test").rglob(name)), name

@@ -30,7 +30,7 @@ from std_msgs.msg import Header
 from armseg_ros.data.bag import write_bag_from_coco
 from armseg_ros.msg import InstanceArray
 from armseg_ros.ros import messages
-from armseg_ros.ros.live_client import LiveSegmenterClient
+from armseg_ros.ros.live_client import LiveSegmenterClient, NoAnswerError
 from armseg_ros.ros.qos import RESULT_QOS, image_qos
 from armseg_ros.ros.segmenter_node import SegmenterNode
 from armseg_ros.ros.segmenter_process import start_segmenter_process
@@ -123,6 +123,39 @@ def test_a_camera_is_restarted(tiny_model: Path) -> None:
             assert len(client.ask_image(PICTURE, 60).detections) == 1
         node.check_running()
         assert "Traceback" not in node.log()
+
+
+def test_a_lost_engine_ends_the_node(tiny_model: Path) -> None:
+    """As after an error of CUDA: said once, exit code 1, so that launch starts it anew."""
+    node = (
+        "import sys\n"
+        "from armseg_ros.errors import EngineLostError\n"
+        "from armseg_ros.segmenter import Segmenter\n"
+        "from armseg_ros.ros.process import run_segmenter\n"
+        "def segment(self, frame):\n"
+        "    raise EngineLostError('the GPU failed (700); restart this process')\n"
+        "Segmenter.segment = segment\n"
+        "sys.exit(run_segmenter(sys.argv[1:]))\n"
+    )
+    values = {"model": tiny_model, "backend": "onnxruntime", "threads": 1}
+    options = [text for name, value in values.items() for text in ("-p", f"{name}:={value}")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", node, "--ros-args", "-r", "__ns:=/lost", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        with LiveSegmenterClient(namespace="/lost") as client:
+            client.wait_for_segmenter(60)
+            with pytest.raises(NoAnswerError):
+                client.ask_image(PICTURE, 5)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert "FATAL" in said
+    assert "the GPU failed (700); restart this process" in said
+    assert "Traceback" not in said
 
 
 class Cell:

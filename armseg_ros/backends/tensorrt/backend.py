@@ -13,7 +13,7 @@ from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.backends.tensorrt.owner import OwnerThread
 from armseg_ros.backends.tensorrt.selftest import make_picture, require_agreement
 from armseg_ros.backends.tensorrt.session import Session, require_encoding
-from armseg_ros.errors import BackendError, one_line
+from armseg_ros.errors import BackendError, EngineLostError, one_line
 from armseg_ros.letterbox import Letterbox
 from armseg_ros.types import Float32Array, RawOutput, Uint8Array
 
@@ -94,7 +94,7 @@ class TensorRtBackend:
     def _call(self, work: Callable[[Session], Any]) -> Any:
         """Run in the owner's thread; an error of CUDA sticks, so nothing is tried after it."""
         if self._dead:
-            raise BackendError(
+            raise EngineLostError(
                 f"the GPU failed before ({self._dead}), and CUDA does not recover within a "
                 "process: restart this one"
             )
@@ -104,7 +104,7 @@ class TensorRtBackend:
             if self._owner.closed:
                 raise
             self._dead = one_line(error)
-            raise BackendError(f"the GPU failed ({self._dead}); restart this process") from error
+            raise EngineLostError(f"the GPU failed ({self._dead}); restart this process") from error
 
 
 def describe_model(path: Path, sha256: str, names: tuple[str, ...], precision: str) -> ModelInfo:
