@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
+import pytest
 
 from armseg_ros.backends.base import open_backend
 from armseg_ros.masks import intersection_areas, tight_mask
-from armseg_ros.models import default_model_path
+from armseg_ros.models import default_model_path, int8_model_path
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.synthetic.render import render_tote
 from armseg_ros.types import CLASS_NAMES, OBJECT, TOTE, Frame
@@ -25,9 +29,21 @@ def test_the_card_describes_this_file() -> None:
     assert path.stat().st_size <= MOST_BYTES
 
 
-def test_it_finds_the_tote_and_objects_in_it() -> None:
+def test_the_int8_file_was_made_from_the_float_file() -> None:
+    plain = open_backend(default_model_path(), threads=1).model
+    small = open_backend(int8_model_path(), threads=1).model
+    card = (int8_model_path().parent / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert small.sha256 in card
+    assert (small.network_hw, small.class_names) == (plain.network_hw, plain.class_names)
+    properties = {p.key: p.value for p in onnx.load(int8_model_path()).metadata_props}
+    assert properties["quantized_from"] == plain.sha256, "run armseg quantize on the new weights"
+    assert int8_model_path().stat().st_size <= MOST_BYTES
+
+
+@pytest.mark.parametrize("path", [default_model_path(), int8_model_path()], ids=lambda p: p.stem)
+def test_it_finds_the_tote_and_objects_in_it(path: Path) -> None:
     """Two unseen totes: every tote with an IoU above 0.8, and an object in each above 0.5."""
-    segmenter = Segmenter(open_backend(default_model_path(), threads=1))
+    segmenter = Segmenter(open_backend(path, threads=1))
     for index in range(2):
         tote = render_tote(7, index, (816, 683))
         found = segmenter.segment(Frame(tote.image)).detections

@@ -212,7 +212,7 @@ def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:
 
 def _shipped_model(engine: str, precision: str) -> Path:
     """Choose among the files of the shipped weights; the int8 one is quantised for CPUs."""
-    faster = precision == "auto" and int8_model_path().is_file() and computes_int8_fast()
+    faster = precision == "auto" and computes_int8_fast()
     if engine != "tensorrt" and (faster or precision == "int8"):
         return int8_model_path()
     return default_model_path()

@@ -32,8 +32,8 @@ def accept(
         The flags that know it, and a sentence with the figures of each target.
 
     Raises:
-        DataError: The tables are of different pictures, hold too few errors to tell, or a figure
-            falls below the 95 % interval of the known detector's.
+        DataError: The tables are of different pictures or of some used in fitting, hold too few
+            errors to tell, or a figure falls below the 95 % interval of the known detector's.
     """
     pictures = [
         sorted({name for name, v in zip(t.sample_ids, t.variant, strict=True) if v == 0})
@@ -46,6 +46,11 @@ def accept(
         )
     wider = replace(model, detectors=(*dict.fromkeys((*model.detectors, other.detector)),))
     before, after = check(model, known), check(wider, other)
+    if seen := before["scenes_seen_in_fitting"]:
+        raise DataError(
+            f"{seen} of the scenes were used for fitting, which flatters the known detector; "
+            "segment other pictures with both files"
+        )
     sentences = tuple(
         _hold(f"{target}, {name}", before[target]["instance"], after[target]["instance"], name)
         for target in ("over", "under")

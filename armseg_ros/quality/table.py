@@ -183,7 +183,8 @@ def load_table(path: Path) -> QualityTable:
     """Read a table, or the one in a run folder.
 
     Raises:
-        DataError: There is none, or it is damaged or of another version.
+        DataError: There is none, or it is damaged, of another version, or lacks a feature of
+            pairs; those that it has beyond them are left out.
     """
     file = path / TABLE_NAME if path.is_dir() else path
     if not file.is_file():
@@ -199,6 +200,10 @@ def load_table(path: Path) -> QualityTable:
     lists: dict[str, Any] = {
         name: tuple(header[name]) for name in ("names", "pair_names", "groups", "sample_ids")
     }
+    if lacking := sorted(set(PAIR_FEATURES) - set(lists["pair_names"])):
+        raise DataError(f"{file}: lacks the pair feature {lacking[0]}; segment the pictures again")
+    places = [lists["pair_names"].index(name) for name in PAIR_FEATURES]
+    arrays["pairs"], lists["pair_names"] = arrays["pairs"][:, places], PAIR_FEATURES
     return QualityTable(**arrays, **lists, detector=header["detector"], origin=header["origin"])
 
 

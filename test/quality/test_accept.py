@@ -69,6 +69,11 @@ def test_other_pictures_and_too_few(flags: QualityModel) -> None:
         accept(flags, nothing, replace(nothing, detector=OTHER))
 
 
+def test_pictures_used_in_fitting(flags: QualityModel) -> None:
+    with pytest.raises(DataError, match="75 of the scenes were used for fitting"):
+        accept(flags, table(), table(detector=OTHER))
+
+
 def test_known_run_must_be_of_a_known_detector(flags: QualityModel) -> None:
     with pytest.raises(DataError, match="was fitted to dddddddddddd"):
         accept(flags, table(seed=1, detector="a" * 64), answered_by_other(0.02))

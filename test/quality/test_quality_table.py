@@ -98,3 +98,19 @@ def test_pictures_from_instances() -> None:
     columns, any_label = frame_rows(made, p, labels)
     assert columns[:, 0].tolist() == pytest.approx([0, 0, 0.7, 0])
     assert any_label.tolist() == [False, False, True, False]
+
+
+def test_pair_features_of_another_version(tmp_path: Path) -> None:
+    """Those that are no longer made are left out; one that is missing is named."""
+    known = table(4)
+    more = np.column_stack((np.full(len(known.pairs), 7, np.float32), known.pairs))
+    save_table(
+        replace(known, pairs=more, pair_names=("old", *known.pair_names)), tmp_path / "a.npz"
+    )
+    back = load_table(tmp_path / "a.npz")
+    np.testing.assert_array_equal(back.pairs, known.pairs)
+    assert back.pair_names == known.pair_names
+    less = replace(known, pairs=known.pairs[:, 1:], pair_names=known.pair_names[1:])
+    save_table(less, tmp_path / "b.npz")
+    with pytest.raises(DataError, match=f"b.npz: lacks the pair feature {known.pair_names[0]}"):
+        load_table(tmp_path / "b.npz")
