@@ -60,7 +60,7 @@ def comparison_text(comparison: Comparison, show: int) -> str:
         f"{comparison.pictures} pictures in both runs, {comparison.labelled} labelled",
         *(f"note: {remark}" for remark in comparison.remarks),
         "",
-        f"{'':22}{'first':>10}{'second':>10}{'change':>10}   95 % interval",
+        f"{'':22}{'first':>10}{'second':>10}{'change':>10}   95 % interval, * without 0",
     ]
     lines += [_delta_line(delta) for delta in comparison.deltas.values() if _is_measured(delta)]
     absent = [name for name, delta in comparison.deltas.items() if not _is_measured(delta)]

@@ -181,6 +181,9 @@ def _remarks(
     for run, names in zip((a, b), answered, strict=True):
         if len(names) > len(shared):
             out.append(f"{len(names) - len(shared)} pictures are answered in {run.folder} only")
+    engines = [run.summary["model"]["backend"] for run in (a, b)]
+    if engines[0] != engines[1]:
+        out.append(f"engine differs: {engines[0]} and {engines[1]}")
     for name in _SETTINGS:
         first, second = (run.summary["settings"].get(name) for run in (a, b))
         if first != second:

@@ -71,11 +71,13 @@ def test_only_pictures_that_both_answered_count(folder: Path, tmp_path: Path) ->
     a = run_on(folder, Oracle(source, silent=names[:2]), tmp_path / "a")
     config = EvaluateConfig(operating_threshold=0.5)
     b = run_on(folder, Oracle(source, silent=names[2:3]), tmp_path / "b", config)
+    b.summary["model"]["backend"] = "another"
     comparison = compare(a, b, most_draws=100)
     assert comparison.pictures == 5
     assert comparison.remarks == (
         f"1 pictures are answered in {a.folder} only",
         f"2 pictures are answered in {b.folder} only",
+        "engine differs: oracle and another",
         "operating_threshold differs: 0.25 and 0.5",
     )
     silent = run_on(folder, Oracle(source, silent=names[1:]), tmp_path / "c")
