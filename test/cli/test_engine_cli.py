@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from backends.tensorrt.detector import write_segmenter
 
+from armseg_ros.backends.tensorrt import environment
 from armseg_ros.backends.tensorrt.engine_file import EngineFile, write_engine
 from armseg_ros.backends.tensorrt.engine_key import EngineKey
-from armseg_ros.backends.tensorrt.environment import look
+from armseg_ros.backends.tensorrt.environment import Device, Environment, look
 from armseg_ros.cli.main import main
 
 
@@ -35,6 +38,37 @@ def test_build_refuses_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["engine", "build", "--folder", str(tmp_path)]) == 2
     assert "TensorRT cannot run here" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_build_and_inspect_with_tensorrt_rtx(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verb from its options to the file; the GPU alone is made up."""
+    if importlib.util.find_spec("tensorrt_rtx") is None:
+        pytest.skip("tensorrt-rtx is not installed")
+    (tmp_path / "tensorrt.py").write_text(
+        "import sys, tensorrt_rtx\nsys.modules[__name__] = tensorrt_rtx\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    orin = Device("Orin", (8, 7), 8, True, 8 << 30, 4 << 30)
+    here = Environment(12060, orin, "10.3.0", "2026.1", {})
+    monkeypatch.setattr(environment, "look", lambda: here)
+    model = write_segmenter(tmp_path / "totes.onnx")
+    build = ["engine", "build", str(model), "--folder", str(tmp_path / "engines"), "--level", "0"]
+    assert main(build) == 0
+    out, err = capfd.readouterr()
+    path = Path(out.strip().splitlines()[-1])
+    assert path.is_file()
+    assert "there is no engine yet; building it from" in out + err
+    assert "100%" in err
+    assert main(["engine", "inspect", str(path)]) == 0
+    assert "on this machine     fits" in capfd.readouterr().out
+    before = path.stat().st_mtime_ns
+    assert main(build) == 0
+    assert path.stat().st_mtime_ns == before
+    assert main([*build, "--force"]) == 0
+    assert path.stat().st_mtime_ns > before
+    assert "a new engine was asked for" in "".join(capfd.readouterr())
 
 
 def test_the_documentation_names_tests_that_exist() -> None:
