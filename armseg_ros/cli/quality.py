@@ -144,10 +144,12 @@ def _examples(args: argparse.Namespace) -> int:
     from armseg_ros.quality.examples import draw_examples
 
     require_range("--each", args.each, 1, 100)
+    if args.output.suffix not in (".jpg", ".png"):
+        raise DataError(f"{args.output}: examples are written as .jpg or .png; name such a file")
     drawn = draw_examples(read_run(args.run_folder), args.each)
     _folder(args.output.parent)
     if not cv2.imwrite(str(args.output), drawn, [cv2.IMWRITE_JPEG_QUALITY, 85]):
-        raise DataError(f"{args.output} cannot be written; name a .jpg or .png file")
+        raise DataError(f"{args.output} cannot be written; is the disk full?")
     return 0
 
 

@@ -84,7 +84,16 @@ class Recorder:
             item: Where it came from.
             frame: Its pixels; None where it did not decode.
             result: What came of it, not matched with the ground truth yet.
+
+        Raises:
+            DataError: Its record does not name its scene.
         """
+        scene = self._config.group_by
+        if scene and scene not in item.attributes:
+            known = ", ".join(sorted(item.attributes)) or "none"
+            raise DataError(
+                f"{item.sample_id} has no attribute {scene!r} to group by; it has {known}"
+            )
         index = sum(self._tally.status.values())
         annotations = None
         if result.truth is not None and result.hw is not None:

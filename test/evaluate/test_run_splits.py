@@ -186,3 +186,12 @@ def test_the_figures_that_were_not_computed_have_their_reason(tmp_path: Path) ->
 def test_an_evaluation_needs_no_scikit_learn() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import armseg_ros.evaluate.run"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_pictures_of_one_scene_are_drawn_together(tmp_path: Path) -> None:
+    source = open_source(totes.write_coco(tmp_path / "coco", count=6))
+    config = EvaluateConfig(group_by="tote_color")
+    splits = evaluate(source, Oracle(source), config, tmp_path / "run")["splits"]
+    assert splits["scenes"] == 2
+    with pytest.raises(DataError, match="no attribute 'cell' to group by; it has tote_color"):
+        evaluate(source, Oracle(source), EvaluateConfig(group_by="cell"), tmp_path / "other")

@@ -70,5 +70,7 @@ def test_examples_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     clean, flags = str(tmp_path / "clean"), str(tmp_path / "flags.json")
     arguments = ["evaluate", str(tmp_path / "right"), "--model", str(network), "-o", clean]
     assert main([*arguments, "--flags", flags]) == 0
+    assert main(["quality", "examples", str(run), "-o", "examples.weird"]) == 2
+    assert "name such a file" in capsys.readouterr().err
     assert main(["quality", "examples", clean, "-o", str(drawn)]) == 2
     assert "no flag is right" in capsys.readouterr().err
