@@ -14,8 +14,6 @@ import pytest
 from browser import HEIGHT_PX, WIDTH_PX, Browser, start_or_skip
 from hypothesis import settings
 
-from armseg_ros.ros.shared_memory import shared_memory_environment
-
 # launch_pytest, which pytest loads where ROS is installed, makes loggers that pytest cannot hear.
 logging.setLoggerClass(logging.Logger)
 
@@ -29,6 +27,8 @@ DOMAIN_ID = 1 + os.getpid() % 100  # another one than that of whatever else runs
 
 @pytest.fixture(scope="session", autouse=True)
 def _private_ros(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    from armseg_ros.ros.shared_memory import shared_memory_environment  # its logger comes too
+
     patch = pytest.MonkeyPatch()
     patch.setenv("ROS_DOMAIN_ID", str(DOMAIN_ID))
     patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

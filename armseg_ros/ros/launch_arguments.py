@@ -42,6 +42,10 @@ class Argument:
     description: str
     choices: tuple[str, ...] = ()
 
+    def allowed(self) -> tuple[str, ...]:
+        """Return the texts allowed, which those of a switch are too; empty allows any."""
+        return ("true", "false") if isinstance(self.default, bool) else self.choices
+
 
 def declare(arguments: Iterable[Argument], otherwise: str) -> list[DeclareLaunchArgument]:
     """Declare arguments that are empty by default, which leaves the parameter alone.
@@ -56,7 +60,7 @@ def declare(arguments: Iterable[Argument], otherwise: str) -> list[DeclareLaunch
             default_value="",
             description=f"{argument.description} (not given: {otherwise}, "
             f"by default {json.dumps(argument.default)})",
-            choices=["", *argument.choices] if argument.choices else None,
+            choices=["", *argument.allowed()] if argument.allowed() else None,
         )
         for argument in arguments
     ]

@@ -21,7 +21,11 @@ pytest.importorskip("launch_ros", reason="launch_ros comes with a ROS 2 installa
 pytest.importorskip("launch_pytest", reason="launch_pytest is not installed")
 import launch_pytest
 from launch import LaunchContext, LaunchDescription, LaunchService
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    SetEnvironmentVariable,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.utilities import perform_substitutions
 from networks import write_network
@@ -32,7 +36,7 @@ from armseg_ros.ros import launch_arguments
 from armseg_ros.ros.evaluator_node import PARAMETERS as EVALUATOR_PARAMETERS
 from armseg_ros.ros.live_client import LiveSegmenterClient
 from armseg_ros.ros.parameters import PARAMETERS
-from armseg_ros.ros.shared_memory import profile_variable
+from armseg_ros.ros.shared_memory import profile_variable, shared_memory_environment
 
 ROOT = Path(__file__).parents[2]
 COMMON = {"namespace", "use_sim_time", "log_level"}
@@ -77,7 +81,8 @@ def test_every_parameter_is_an_argument_at_top_level() -> None:
         assert f"by default {json.dumps(parameter.default)})" in argument.description
         if parameter.limits:
             assert parameter.allowed() in argument.description
-        assert argument.choices == (["", *parameter.choices] if parameter.choices else None)
+        allowed = ("true", "false") if parameter.default is True else parameter.choices
+        assert argument.choices == (["", *allowed] if allowed else None)
     evaluate = declared("evaluate.launch.py")
     assert set(evaluate) == COMMON | set(EVALUATOR_PARAMETERS) | {"start_segmenter", "rviz"}
     assert evaluate["source"].default_value is None
@@ -85,6 +90,20 @@ def test_every_parameter_is_an_argument_at_top_level() -> None:
     assert {"output", "count", "seed", "size", "rate_hz", "backend"} | viewers < set(demo)
     for argument in [*segmenter.values(), *evaluate.values(), *demo.values()]:
         assert argument.description
+
+
+def test_launch_files_name_the_shared_memory_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(profile_variable(), raising=False)
+    if not shared_memory_environment():
+        pytest.skip("/dev/shm is too small for the profile")
+    for name in ("segmenter.launch.py", "evaluate.launch.py", "demo.launch.py"):
+        entities = launch_file(name).generate_launch_description().entities
+        [profile] = [e for e in entities if isinstance(e, SetEnvironmentVariable)]
+        context = LaunchContext()
+        path = perform_substitutions(context, profile.value)
+        assert perform_substitutions(context, profile.name) == profile_variable()
+        assert Path(path).name == "fastdds_shm.xml"
+        assert Path(path).is_file()
 
 
 def test_topics_of_several_cameras() -> None:
@@ -151,7 +170,6 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> LaunchDescription:
 
 @pytest.mark.launch(fixture=segmenter)
 def test_launched_segmenter_answers_its_camera() -> Any:
-    assert profile_variable() in os.environ
     with LiveSegmenterClient(
         image_topic="/cam/image_raw", instances_topic="/line_1/segmenter/instances"
     ) as client:
