@@ -20,6 +20,7 @@ from quality.made_up import always
 from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.cli.main import main
 from armseg_ros.data.source import open_source
+from armseg_ros.errors import DataError
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.evaluate.split_slices import in_order, value_bin
