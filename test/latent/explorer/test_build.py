@@ -129,7 +129,8 @@ def test_a_map_that_does_not_fit(tmp_path: Path) -> None:
 def test_a_selection_is_shown_on_the_map(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / "a", 4), write_run(tmp_path / "b", 3, seed=1)]
     picks = (Pick("picture_1_000002.jpg", 2, 0, "far"), Pick("picture_1_000000.jpg", 0, 0, "near"))
-    inputs = ({"run": str(runs[1]), "content_sha256": "1"},)
+    known = {"source": None, "split": "val", "operating_threshold": 0.25}
+    inputs = ({"run": str(runs[1]), "content_sha256": "1", **known},)
     dropped = (Pick("picture_1_000001.jpg", 1, 0, "duplicate"),)
     path = tmp_path / "keep.json"
     write_selection(Selection("prune", {}, 0, "", inputs, {}, picks, dropped), path)
