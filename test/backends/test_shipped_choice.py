@@ -71,7 +71,7 @@ def test_file_of_a_cpu_engine(
 def test_tensorrt_gets_the_float_file(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
 
-    def open_tensorrt(model: Path, **_: object) -> None:
+    def open_tensorrt(model: Path, *_: object) -> None:
         asked.append(model)
         raise BackendError("no driver")
 
