@@ -151,6 +151,8 @@ def test_wheel_holds_every_part() -> None:
         r"armseg_ros/models/.*\.onnx",
         r"armseg_ros/models/MODEL_CARD\.md",
         r"armseg_ros/backends/tensorrt/kernels/images\.zip",
+        r"armseg_ros/report/templates/index\.html",
+        r"armseg_ros/report/static/report\.css",
         r"armseg_ros/synthetic/fonts/.*\.ttf",
         r"armseg_ros/synthetic/fonts/.*OFL\.txt",
         r"armseg_ros/msg/_instance_array\.py",
