@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,12 @@ def test_settings_are_checked() -> None:
         SelectSettings(1, strengths=Strengths(novelty=-1))
     with pytest.raises(ConfigError, match="min_distance"):
         SelectSettings(1, min_distance=-0.1)
+
+
+def test_a_missing_library_is_named(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.write_run(tmp_path / "run", 5, dimension=8, labelled=False)
+    monkeypatch.setitem(sys.modules, "sklearn.decomposition", None)
+    assert main(["select", str(run), "-n", "1", "-o", str(tmp_path / "out.json")]) == 2
+    assert "pip install 'armseg_ros[latent]'" in capsys.readouterr().err
