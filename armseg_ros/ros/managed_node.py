@@ -71,7 +71,8 @@ class ManagedNode(LifecycleNode):
         LifecycleNodeMixin.__init__(self, callback_group=self.slow)
         self._refuse_impossible_changes()
         self.start_error = ""
-        self._starting, self._on_failed_start = False, on_failed_start
+        self._starting = self._ending = False
+        self._on_failed_start = on_failed_start
 
     @property
     def state(self) -> str:
@@ -91,16 +92,23 @@ class ManagedNode(LifecycleNode):
             self.get_logger().error(error)
 
     def settle(self) -> None:
-        """Wait a moment for a transition to end: rclpy complains where the context ends first."""
+        """Begin no transition by itself any more, and wait a moment for one to end.
+
+        rclpy complains where the context ends first.
+        """
+        self._ending = True
         end = time.monotonic() + SETTLE_TIMEOUT_S
-        while self._state_machine.current_state[0] >= BETWEEN_STATES and time.monotonic() < end:
+        while self._is_changing() and time.monotonic() < end:
             time.sleep(POLL_S)
+
+    def _is_changing(self) -> bool:
+        return self._starting or bool(self._state_machine.current_state[0] >= BETWEEN_STATES)
 
     def _start(self) -> None:
         """Take both steps; where somebody else has changed the state meanwhile, leave it there."""
         try:
             for step in (self.trigger_configure, self.trigger_activate):
-                if step() != TransitionCallbackReturn.SUCCESS:
+                if self._ending or step() != TransitionCallbackReturn.SUCCESS:
                     break
         except RuntimeError as error:
             self.get_logger().warning(f"not started: {error}")
