@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from armseg_ros.evaluate.overlap import Overlap
 from armseg_ros.masks import box_iou
-from armseg_ros.types import OBJECT, TOTE, BoolArray, Frame, Instances
+from armseg_ros.types import OBJECT, TOTE, BoolArray, Float32Array, Frame, Instances
 
-SMALL_BOX_SHARE = 0.0003  # of the picture's area
+SMALL_BOX_SHARE = 0.0003  # of the picture's area; a smaller box counts as small
 BOX_OCCLUSION_IOU = 0.2
 MASK_OCCLUSION_IOU = 0.1
 
@@ -163,13 +163,18 @@ def _occlusions(truth: Instances, objects: npt.NDArray[Any], pixels: int) -> dic
     upper = np.triu_indices(len(objects), 1)
     box_pairs = int((box_iou(boxes, boxes)[upper] > BOX_OCCLUSION_IOU).sum())
     mask_pairs = int((Overlap.of(masks, masks).iou[upper] > MASK_OCCLUSION_IOU).sum())
-    sides = boxes[:, 2:] - boxes[:, :2]
     return {
-        "small_bbs_number": int((sides.prod(axis=1) < SMALL_BOX_SHARE * pixels).sum()),
+        "small_bbs_number": int(small_boxes(boxes, pixels).sum()),
         "count_total_obj_bbox_occlusions": box_pairs,
         "avg_obj_bbox_occlusions": box_pairs / len(objects) if len(objects) else None,
         "count_obj_mask_occlusions": mask_pairs,
     }
+
+
+def small_boxes(boxes: Float32Array, pixels: int) -> BoolArray:
+    """(N,) whether boxes (N, 4) are small by the seed's measure in a picture of so many pixels."""
+    small: BoolArray = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) < SMALL_BOX_SHARE * pixels
+    return small
 
 
 def _mean(values: FloatArray) -> float | None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from armseg_ros.evaluate.attributes import small_boxes
 from armseg_ros.evaluate.split_counts import PictureSplits
 from armseg_ros.types import Detections, Instances
 
 SEED_MAX_TRUTH = 20  # the seed reads the first 20 annotations of a picture and loses the rest
 SEED_SCORE_THRESHOLD = 0.35
 SEED_IOU_THRESHOLD = 0.5
-SMALL_BOX_SHARE = 0.0003  # of the picture's area; a smaller box counts as small
 UNJUDGED = {
     "Over_Segmented_metric": 0,
     "Under_Segmented_metric": 0,
@@ -52,7 +52,7 @@ def seed_figures(
     if not len(picture.shown) or not len(picture.counted):
         return dict.fromkeys(UNJUDGED)
     over, under = picture.seed.over, picture.seed.under
-    small = _small_boxes(truth, hw)[picture.counted]
+    small = small_boxes(truth.boxes[picture.counted], hw[0] * hw[1])
     scores = detections.scores[picture.shown][picture.seed.split_predictions()]
     return {
         "Over_Segmented_metric": int(bool(over)),
@@ -69,11 +69,6 @@ def seed_figures(
 def as_the_seed_reports(figures: dict[str, float | int | None]) -> dict[str, float | int]:
     """Put 0 where nothing was judged, as the seed does: a total miss then looks perfect."""
     return {name: UNJUDGED[name] if value is None else value for name, value in figures.items()}
-
-
-def _small_boxes(truth: Instances, hw: tuple[int, int]) -> Any:
-    sides = truth.boxes[:, 2:] - truth.boxes[:, :2]
-    return sides.prod(axis=1) < SMALL_BOX_SHARE * hw[0] * hw[1]
 
 
 def _mean(values: list[Any]) -> float | None:

@@ -15,10 +15,10 @@ from armseg_ros.evaluate.frames import FrameResult
 from armseg_ros.evaluate.judged import JudgedPicture
 from armseg_ros.evaluate.operating import Operating
 from armseg_ros.evaluate.seed_figures import UNJUDGED
+from armseg_ros.evaluate.split_counts import RULES
 from armseg_ros.evaluate.splits import Outcome, soft_over, soft_under
 from armseg_ros.quality.result import Quality
 
-RULES = ("seed", "hoover")
 COUNTS = ("correct", "over", "under", "missed", "noise")
 _TYPES = {
     "int": pa.int32(),

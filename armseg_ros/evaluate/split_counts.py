@@ -21,6 +21,7 @@ from armseg_ros.evaluate.splits import (
 from armseg_ros.types import OBJECT, BoolArray, Detections, Instances
 
 TOLERANCES = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))  # the usual Hoover plot
+RULES = ("seed", "hoover")
 CROWD_SHARE = 0.5  # a prediction with more of itself than this in a crowd is excused
 
 
@@ -139,10 +140,7 @@ class SplitCounts:
 
 def count_splits(picture: PictureSplits) -> dict[str, SplitCounts]:
     """Count one picture by rule: ``seed`` and ``hoover``."""
-    return {
-        "seed": _count(picture, picture.seed),
-        "hoover": _count(picture, picture.hoover),
-    }
+    return {rule: _count(picture, getattr(picture, rule)) for rule in RULES}
 
 
 def _count(picture: PictureSplits, judgement: Judgement) -> SplitCounts:

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from armseg_ros.evaluate.judged import JudgedPicture
-from armseg_ros.evaluate.split_counts import TOLERANCES, SplitCounts
+from armseg_ros.evaluate.split_counts import RULES, TOLERANCES, SplitCounts
 from armseg_ros.evaluate.split_slices import in_order, slices_of
 from armseg_ros.evaluate.splits import TOLERANCE
 
 DRAWS = 1000
-RULES = ("seed", "hoover")
 
 
 class SplitTally:

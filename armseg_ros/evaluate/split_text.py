@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from armseg_ros.quality.sheet import number
+
 _COUNTS = ("correct", "over", "merged", "missed", "under", "noise")
 _TITLES = ("correct", "split", "merged", "missed", "merging", "noise")
 
@@ -25,7 +27,7 @@ def split_lines(splits: dict[str, Any] | None) -> list[str]:
         lines += ["", f"{'as the seed reports':40}{'seed':>9}{'ours':>9}"]
         for name, figure in splits["seed_compat"].items():
             ours = splits["seed_figures"][name]["mean"]
-            lines.append(f"{name:40}{_number(figure['mean']):>9}{_number(ours):>9}")
+            lines.append(f"{name:40}{number(figure['mean']):>9}{number(ours):>9}")
     return lines
 
 
@@ -43,16 +45,12 @@ def flag_lines(flags: dict[str, Any]) -> list[str]:
             lines.append(f"  {target}: not fitted, {sheet[target]['unfitted']}")
             continue
         lines.append(
-            f"  {target}: AUROC {_number(block['auroc'])}, average precision "
-            f"{_number(block['average_precision'])} at {_number(block['prevalence'])} positive"
+            f"  {target}: AUROC {number(block['auroc'])}, average precision "
+            f"{number(block['average_precision'])} at {number(block['prevalence'])} positive"
         )
     if sheet["scenes_seen_in_fitting"]:
         lines.append("  the flags were fitted to some of these pictures, so the figures flatter")
     return lines
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _share(value: float | None) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from armseg_ros.errors import DataError
+from armseg_ros.quality.sheet import number, spanned
 
 START, END = "<!-- figures: armseg quality check --page -->", "<!-- end of figures -->"
 TITLES = (
@@ -48,19 +49,19 @@ def page_tables(sheet: dict[str, Any]) -> str:
 
 
 def _row(title: str, block: dict[str, Any]) -> str:
-    recalls = " / ".join(_number(value) for value in block["recall_at_false_alarms"].values())
+    recalls = " / ".join(number(value) for value in block["recall_at_false_alarms"].values())
     cells = (
         title,
         str(block["positives"]),
-        _number(block["prevalence"]),
-        _spanned(block, "auroc"),
-        _spanned(block, "average_precision"),
-        _number(block["false_positive_rate_at_95"]),
+        number(block["prevalence"]),
+        spanned(block, "auroc"),
+        spanned(block, "average_precision"),
+        number(block["false_positive_rate_at_95"]),
         recalls,
-        _number(block["calibration_error"]),
-        _number(block["brier_skill"]),
-        _number(block["risk_coverage_area"]),
-        _number(block["generalized_risk_coverage_area"]),
+        number(block["calibration_error"]),
+        number(block["brier_skill"]),
+        number(block["risk_coverage_area"]),
+        number(block["generalized_risk_coverage_area"]),
     )
     return "| " + " | ".join(cells) + " |"
 
@@ -74,7 +75,7 @@ def _rivals(sheet: dict[str, Any], targets: list[str]) -> list[str]:
         "|---" * (len(targets) + 1) + "|",
     ]
     blocks = [sheet[target]["instance"] for target in targets]
-    own = [f"{_number(b['auroc'])}, {_number(b['average_precision'])}" for b in blocks]
+    own = [f"{number(b['auroc'])}, {number(b['average_precision'])}" for b in blocks]
     lines.append("| the flags | " + " | ".join(own) + " |")
     names = dict.fromkeys(name for block in blocks for name in block["compared"])
     for name in names:
@@ -88,7 +89,7 @@ def _rival(rival: dict[str, Any] | None) -> str:
         return "-"
     lead = rival["lead_interval"]
     ahead = f" ({lead[0]:+.3f} to {lead[1]:+.3f})" if lead else ""
-    return f"{_number(rival['auroc'])}, {_number(rival['average_precision'])}{ahead}"
+    return f"{number(rival['auroc'])}, {number(rival['average_precision'])}{ahead}"
 
 
 def _groups(training: dict[str, Any], targets: list[str]) -> list[str]:
@@ -100,19 +101,9 @@ def _groups(training: dict[str, Any], targets: list[str]) -> list[str]:
         "| AUROC on held-out scenes of the fit, logistic | " + " | ".join(known) + " |",
         "|---" * (len(known) + 1) + "|",
     ]
-    full = [_number(training[t]["held_out"]["linear"]["auroc"]) for t in known]
+    full = [number(training[t]["held_out"]["linear"]["auroc"]) for t in known]
     lines.append("| all features | " + " | ".join(full) + " |")
     for name in training[known[0]]["held_out_without"]:
-        cells = [_number(training[t]["held_out_without"].get(name)) for t in known]
+        cells = [number(training[t]["held_out_without"].get(name)) for t in known]
         lines.append(f"| without {name} | " + " | ".join(cells) + " |")
     return lines
-
-
-def _spanned(block: dict[str, Any], name: str) -> str:
-    interval = block[f"{name}_interval"]
-    span = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-    return _number(block[name]) + span
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

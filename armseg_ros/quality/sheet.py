@@ -29,33 +29,35 @@ def sheet_text(sheet: dict[str, Any]) -> str:
 
 def _block(title: str, block: dict[str, Any]) -> Iterator[str]:
     alarms = " ".join(
-        f"{rate}: {_number(value)}" for rate, value in block["recall_at_false_alarms"].items()
+        f"{rate}: {number(value)}" for rate, value in block["recall_at_false_alarms"].items()
     )
-    yield f"{title}: {block['positives']} of {block['rows']} ({_number(block['prevalence'])})"
-    yield f"  AUROC {_spanned(block, 'auroc')}   AP {_spanned(block, 'average_precision')}"
-    yield f"  FPR at 95 % TPR {_number(block['false_positive_rate_at_95'])}"
+    yield f"{title}: {block['positives']} of {block['rows']} ({number(block['prevalence'])})"
+    yield f"  AUROC {spanned(block, 'auroc')}   AP {spanned(block, 'average_precision')}"
+    yield f"  FPR at 95 % TPR {number(block['false_positive_rate_at_95'])}"
     yield f"  recall at false alarms per picture  {alarms}"
     yield (
-        f"  ECE {_number(block['calibration_error'])}   Brier skill {_number(block['brier_skill'])}"
-        f"   AURC {_number(block['risk_coverage_area'])}"
-        f"   AUGRC {_number(block['generalized_risk_coverage_area'])}"
+        f"  ECE {number(block['calibration_error'])}   Brier skill {number(block['brier_skill'])}"
+        f"   AURC {number(block['risk_coverage_area'])}"
+        f"   AUGRC {number(block['generalized_risk_coverage_area'])}"
     )
     for name, rival in block["compared"].items():
         lead = rival["lead_interval"]
         ahead = f"{lead[0]:+.3f} to {lead[1]:+.3f}" if lead else "-"
         yield (
-            f"    {name:32} AUROC {_number(rival['auroc'])}   AP "
-            f"{_number(rival['average_precision'])}   lead in AP {ahead}"
+            f"    {name:32} AUROC {number(rival['auroc'])}   AP "
+            f"{number(rival['average_precision'])}   lead in AP {ahead}"
         )
 
 
-def _spanned(block: dict[str, Any], name: str) -> str:
+def spanned(block: dict[str, Any], name: str) -> str:
+    """Write a figure of a block with its interval."""
     interval = block[f"{name}_interval"]
     span = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-    return _number(block[name]) + span
+    return number(block[name]) + span
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Write a figure with three digits; ``-`` for None."""
     return "-" if value is None else f"{value:.3f}"
 
 
