@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from armseg_ros.config import QualityConfig
+from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.msg import InstanceArray, SegmentationQuality
 from armseg_ros.msg import SuspectPair as SuspectPairMessage
 from armseg_ros.quality.result import PairKind, Quality, SuspectPair, Verdict
@@ -54,11 +55,25 @@ def quality_from_messages(instances: Any, message: Any) -> Quality:
 
     Returns:
         The flags; a partner is known for pairs at or above the node's threshold only.
+
+    Raises:
+        DataError: They name an instance that is not there, or hold a value that means nothing.
     """
+    try:
+        return _read(instances, message)
+    except (ValueError, ConfigError) as error:
+        raise DataError(f"flags of the image: {error}") from error
+
+
+def _read(instances: Any, message: Any) -> Quality:
+    count = len(instances.instances)
+    named = [*message.under_ids, *(n for p in message.pairs for n in (p.id_a, p.id_b))]
+    if strange := [number for number in named if not 1 <= number <= count]:
+        raise ValueError(f"instance {strange[0]} is named, but there are {count}")
     pairs = tuple(
         SuspectPair(p.id_a - 1, p.id_b - 1, PairKind(p.kind), p.probability) for p in message.pairs
     )
-    partner = np.full(len(instances.instances), -1, np.int32)
+    partner = np.full(count, -1, np.int32)
     for pair in reversed(pairs):  # the most probable one is written last
         partner[pair.first], partner[pair.second] = pair.second, pair.first
     return Quality(

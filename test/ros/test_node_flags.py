@@ -21,7 +21,9 @@ from std_msgs.msg import Header
 
 from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.config import QualityConfig
+from armseg_ros.errors import DataError
 from armseg_ros.msg import InstanceArray, SegmentationQuality
+from armseg_ros.msg import SuspectPair as SuspectPairMessage
 from armseg_ros.quality.draw import UNDER_COLOR
 from armseg_ros.quality.result import PairKind, Quality, SuspectPair, Verdict
 from armseg_ros.ros import messages
@@ -174,3 +176,19 @@ def test_messages_and_back() -> None:
     for name in ("frame_p_over", "frame_p_under", "verdict", "pairs", "under_indices",
                  "tote_coverage", "thresholds", "reasons"):  # fmt: skip
         assert getattr(back, name) == getattr(quality, name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"under_ids": [4]}, "instance 4 is named, but there are 3"),
+        ({"pairs": [SuspectPairMessage(id_a=0, id_b=1)]}, "instance 0 is named"),
+        ({"pairs": [SuspectPairMessage(id_a=1, id_b=2, kind=9)]}, "9 is not a valid PairKind"),
+        ({"verdict": 7}, "7 is not a valid Verdict"),
+        ({"over_threshold": 2.0}, "over_threshold is 2"),
+    ],
+)
+def test_flags_that_mean_nothing(changes: dict[str, Any], told: str) -> None:
+    sent = InstanceArray(instances=[messages.Instance() for _ in range(3)])
+    with pytest.raises(DataError, match=told):
+        quality_from_messages(sent, SegmentationQuality(**changes))
