@@ -68,12 +68,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _collect(args: argparse.Namespace) -> int:
     from armseg_ros.backends.base import open_backend
-    from armseg_ros.config import DecodeConfig, SegmenterConfig
+    from armseg_ros.config import DecodeConfig, SegmenterConfig, require_range
     from armseg_ros.data.source import open_source
     from armseg_ros.models import default_model_path
     from armseg_ros.quality.collect import collect
     from armseg_ros.quality.table import TABLE_NAME, save_table
 
+    require_range("--limit", args.limit, 0, 10**9)
     source = open_source(args.source, args.split)
     decode = DecodeConfig(score_threshold=args.score_threshold, iou_threshold=args.iou_threshold)
     folder = _folder(args.output)

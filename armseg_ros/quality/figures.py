@@ -139,12 +139,12 @@ def resamples(
         seed: Of the draws.
 
     Returns:
-        Rows of each draw; no draw at all where there are no rows.
+        Rows of each draw; no draw at all with fewer than two scenes, which would all be alike.
     """
-    if not len(groups):
-        return []
     order = np.argsort(groups, kind="stable")
     _, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    if len(starts) < 2:
+        return []
     rng = np.random.default_rng(seed)
     out = []
     for _ in range(repeats):

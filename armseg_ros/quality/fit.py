@@ -230,9 +230,8 @@ def _references(rows: Rows, seed: int) -> dict[str, Classifier]:
 
 def _fit_frame(model: QualityModel, target: str, frames: Rows, seed: int) -> QualityModel:
     """Fit the whole picture's probability to held-out ones of its instances."""
-    positives = int(frames.labels.sum())
-    if not MIN_POSITIVES <= positives <= len(frames.labels) - MIN_POSITIVES:
-        reason = f"{positives} of {len(frames.labels)} pictures have such an error"
+    reason = _too_few(frames)
+    if reason:
         return replace(model, unfitted={**model.unfitted, target: reason})
     margins = held_out_margins(frames, fit_linear, seed)
     classifier = _calibrated(fit_linear(frames, seed), margins, frames)

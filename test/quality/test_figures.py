@@ -57,6 +57,9 @@ def test_calibration() -> None:
 def test_risk_coverage() -> None:
     p, labels = np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1], bool)
     assert figures.risk_coverage_area(p, labels) == pytest.approx(1 / 9)
+    two = np.array([0, 1, 1], bool)
+    assert figures.risk_coverage_area(p, two) == pytest.approx((1 / 2 + 2 / 3) / 3)
+    assert figures.generalized_risk_coverage_area(p, two) == pytest.approx((1 / 3 + 2 / 3) / 3)
 
 
 def test_undefined_figures_are_none() -> None:
@@ -83,3 +86,4 @@ def test_whole_scenes_are_drawn() -> None:
     again = figures.resamples(groups, repeats=20, seed=1)
     assert all((a == b).all() for a, b in zip(draws, again, strict=True))
     assert figures.resamples(np.zeros(0, int)) == []
+    assert figures.resamples(np.zeros(5, int)) == []  # one scene tells nothing of others

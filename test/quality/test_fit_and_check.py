@@ -17,7 +17,7 @@ from quality.made_up import table
 
 from armseg_ros.cli import quality as verb
 from armseg_ros.cli.main import main
-from armseg_ros.errors import DataError
+from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.quality.check import check
 from armseg_ros.quality.model import QualityModel, load_quality_model
 from armseg_ros.quality.sheet import reliability_svg, sheet_text
@@ -84,6 +84,19 @@ def test_too_few_errors() -> None:
         fit(one_scene)
 
 
+def test_pictures_without_an_error_in_one_scene_alone() -> None:
+    """Such a picture's probability cannot be held against other scenes, the instances' can."""
+    made = table(100)
+    under = made.under.copy()
+    under[::8] = np.arange(100) < 75
+    under[75 * 8 :] = False
+    groups = tuple("last" if k >= 75 else str(k) for k in range(100))
+    found = fit(replace(made, under=under, groups=groups, variant=np.zeros_like(made.variant)))
+    assert "under" in found.classifiers
+    assert "frame_under" not in found.classifiers
+    assert "25 negatives in 1 scenes" in found.unfitted["frame_under"]
+
+
 def test_trees_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     grown = []
 
@@ -136,6 +149,8 @@ def test_collect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stored.origin["variants"] == 3
     with pytest.raises(DataError, match="has no attribute 'robot'"):
         run("collect", folder, "-o", tmp_path, "--model", network, "--group-by", "robot")
+    with pytest.raises(ConfigError, match="--limit is -1"):
+        run("collect", folder, "-o", tmp_path, "--limit", "-1")
 
 
 def test_fit_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
