@@ -45,7 +45,7 @@ class FlagTally:
             self._reasons.update(quality.reasons)
             config = quality.thresholds
             self._thresholds = config.over_threshold, config.under_threshold
-        if evidence is not None and result.truth is not None:
+        if evidence is not None and evidence.finite and result.truth is not None:
             features = compute_features(evidence)
             labels = label_picture(evidence, features, result.operating.detections, result.truth)
             self._rows.append(PictureRows(result.sample_id, scene, 0, features, *labels))
@@ -108,7 +108,7 @@ def make_sheet(
 ) -> tuple[dict[str, Any] | None, str]:
     """Check flags on the pictures of a run; None and the reason where that cannot be."""
     if table is None:
-        return None, "no labelled picture was answered in this process"
+        return None, "no labelled picture was answered in this process, or not with finite numbers"
     if flags is None:
         return None, "nobody judged the pictures"
     try:

@@ -8,13 +8,11 @@ each answer of the network twice: once for AP (the recorded detections), once as
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from armseg_ros.evaluate.overlays import above
-from armseg_ros.quality.evidence import Evidence
+from armseg_ros.quality.evidence import Evidence, kept_rows
 from armseg_ros.quality.result import Quality, first_of
 from armseg_ros.types import Candidates, Detections, Int32Array
 
@@ -66,17 +64,10 @@ def places_among(recorded: Candidates, operating: Candidates, count: int) -> Int
     Returns:
         (N,) int32, as ``Operating.recorded``.
     """
-    theirs = _kept(recorded)
+    theirs = kept_rows(recorded)
     places = np.full(len(recorded), -1, np.int32)
     places[theirs] = np.arange(len(theirs), dtype=np.int32)
-    out: Int32Array = places[_kept(operating)]
+    out: Int32Array = places[kept_rows(operating)]
     new = out < 0
     out[new] = count + np.arange(new.sum(), dtype=np.int32)
     return out
-
-
-def _kept(candidates: Candidates) -> npt.NDArray[np.integer[Any]]:
-    """Row of each instance: the best of those that name it."""
-    owned = np.flatnonzero(candidates.suppressed_by >= 0)
-    _, first = np.unique(candidates.suppressed_by[owned], return_index=True)
-    return owned[first]

@@ -156,10 +156,11 @@ def from_plain(values: dict[str, Any]) -> Classifier:
         raise DataError(f"a classifier is damaged ({type(error).__name__}: {error})") from error
     if not all(map(math.isfinite, (slope, offset, model.bias))):
         raise DataError("a classifier is damaged (its slope, offset or bias is not finite)")
-    if isinstance(model, Linear) and not len(columns) == len(model.mean) == len(model.weights):
-        raise DataError(
-            f"a classifier has {len(columns)} columns, but {len(model.weights)} weights"
-        )
+    if isinstance(model, Linear):
+        for name in ("mean", "scale", "weights"):
+            shape = getattr(model, name).shape
+            if shape != (len(columns),):
+                raise DataError(f"a classifier has {len(columns)} columns, but {name} of {shape}")
     return Classifier(columns, model, slope, offset)
 
 

@@ -29,6 +29,7 @@ MAX_POOL = 300  # best candidates that are looked at
 MAX_DRAWN = 48  # of these, the ones whose masks are looked at
 SAMPLES = 2  # of the picture per cell and axis: all of them cost ten times as much
 LOGIT_LIMIT = np.float32(30)  # a sigmoid is 0 or 1 beyond it
+COEFFICIENT_LIMIT = np.float32(1e6)  # far beyond any network's; squares of more overflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +52,7 @@ class Evidence:
         lab: (h, w, 3) float32 CIE L*a*b* of the picture.
         gradient: (h, w) float32, magnitude of the gradient of L* per cell.
         tote: (h, w) bool, mask of the totes; all False without one.
-        finite: Whether the network's numbers were all finite.
+        finite: Whether the network's numbers were all finite; what was not counts as 0 here.
     """
 
     objects: npt.NDArray[np.intp]
@@ -93,7 +94,12 @@ def gather(
     Raises:
         ValueError: The candidates do not belong to the detections.
     """
-    kept = _kept_rows(candidates, len(detections))
+    kept = kept_rows(candidates)
+    if not np.array_equal(candidates.suppressed_by[kept], np.arange(len(detections))):
+        raise ValueError(
+            f"candidates name {len(kept)} instances, but there are {len(detections)} detections; "
+            "both must come from one call of decode"
+        )
     step = max(1, round(max(raw.prototypes.shape[1:]) / GRID_SIDE))
     prototypes = np.ascontiguousarray(raw.prototypes[:, ::step, ::step])
     hw = prototypes.shape[1], prototypes.shape[2]
@@ -104,6 +110,7 @@ def gather(
     judged = np.concatenate((kept[objects], kept[totes]))
     boxes = candidates.boxes[judged] / cell_px
     logits, finite = _logits(candidates.coefficients[judged], prototypes)
+    coefficients, known = _bounded(candidates.coefficients)
     in_box = _in_box(boxes, hw, 0.5 / step)
     masks = (logits > 0) & in_box
     count = len(objects)
@@ -112,10 +119,10 @@ def gather(
         objects=objects,
         boxes=boxes[:count],
         scores=detections.scores[objects],
-        coefficients=candidates.coefficients[kept[objects]],
+        coefficients=coefficients[kept[objects]],
         pool_boxes=candidates.boxes[pool] / cell_px,
         pool_scores=candidates.scores[pool],
-        pool_coefficients=candidates.coefficients[pool],
+        pool_coefficients=coefficients[pool],
         pool_masks=_pool_masks(candidates, pool[:MAX_DRAWN], prototypes, cell_px),
         logits=logits[:count],
         in_box=in_box[:count],
@@ -123,26 +130,32 @@ def gather(
         lab=lab,
         gradient=gradient,
         tote=np.logical_or.reduce(masks[count:], axis=0, out=np.zeros(hw, np.bool_)),
-        finite=finite,
+        finite=finite and known,
     )
 
 
-def _kept_rows(candidates: Candidates, count: int) -> npt.NDArray[np.intp]:
-    """Find the candidate that became each instance: the best of those it suppressed."""
+def kept_rows(candidates: Candidates) -> npt.NDArray[np.intp]:
+    """(N,) candidate that became each instance: the best of those that name it."""
     owned = np.flatnonzero(candidates.suppressed_by >= 0)
-    owners, first = np.unique(candidates.suppressed_by[owned], return_index=True)
-    if not np.array_equal(owners, np.arange(count)):
-        raise ValueError(
-            f"candidates name {len(owners)} instances, but there are {count} detections; "
-            "both must come from one call of decode"
-        )
-    return owned[first]
+    _, first = np.unique(candidates.suppressed_by[owned], return_index=True)
+    rows: npt.NDArray[np.intp] = owned[first]
+    return rows
+
+
+def _bounded(coefficients: Float32Array) -> tuple[Float32Array, bool]:
+    """Cut what is out of all proportion, and say whether all of them were finite."""
+    largest = np.abs(coefficients).max(initial=0)
+    if largest <= COEFFICIENT_LIMIT:
+        return coefficients, True
+    known = np.nan_to_num(coefficients, nan=0.0, posinf=0.0, neginf=0.0)
+    bounded: Float32Array = np.clip(known, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT)
+    return bounded, bool(np.isfinite(largest))
 
 
 def _logits(coefficients: Float32Array, prototypes: Float32Array) -> tuple[Float32Array, bool]:
     with np.errstate(invalid="ignore", over="ignore"):
         logits = coefficients @ prototypes.reshape(len(prototypes), -1)
-    finite = bool(np.isfinite(logits).all())
+    finite = bool(np.isfinite(logits if len(logits) else prototypes).all())
     if not finite:
         logits[~np.isfinite(logits)] = -LOGIT_LIMIT
     np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT, out=logits)

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from armseg_ros.quality.cells import Cells
-from armseg_ros.quality.evidence import Evidence
+from armseg_ros.quality.evidence import Evidence, gather
 from armseg_ros.quality.hypotheses import hypothesis_features, relate
 from armseg_ros.quality.nested import nested_features
 from armseg_ros.quality.opinions import compare_masks, opinion_features
 from armseg_ros.quality.pairs import PAIR_FEATURES, Pairs, pair_features
 from armseg_ros.quality.shape import shape_features
 from armseg_ros.quality.sharpness import sharpness_features
-from armseg_ros.types import BoolArray, Float32Array
+from armseg_ros.types import BoolArray, Candidates, Detections, Float32Array, RawOutput
 
 BORDER_CELLS = 1.0  # a box this close to the edge of the grid may be cut off
 
@@ -56,6 +57,18 @@ def compute_features(evidence: Evidence) -> Features:
     }
     table = np.column_stack(list(columns.values())).astype(np.float32, copy=False)
     return Features(_finite(table), tuple(columns), pairs, coverage)
+
+
+@lru_cache(maxsize=1)
+def feature_names() -> tuple[str, ...]:
+    """Names of the columns of ``Features.instances``; those of a picture with nothing in it."""
+    boxes, one = np.zeros((0, 4), np.float32), np.zeros((0, 1), np.float32)
+    scores, ids = np.zeros(0, np.float32), np.zeros(0, np.int32)
+    candidates = Candidates(boxes, scores, ids, one, ids)
+    detections = Detections(boxes, ids, (), np.zeros(0, np.bool_), scores)
+    raw = RawOutput(np.zeros((0, 7), np.float32), np.zeros((1, 2, 2), np.float32))
+    nothing = gather(candidates, detections, raw, np.zeros((1, 3, 8, 8), np.float32))
+    return compute_features(nothing).names
 
 
 def tote_coverage(evidence: Evidence) -> float:

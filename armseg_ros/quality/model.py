@@ -15,7 +15,7 @@ from armseg_ros.config import DecodeConfig, QualityConfig
 from armseg_ros.errors import DataError
 from armseg_ros.quality.classifier import Classifier, from_plain, to_plain
 from armseg_ros.quality.evidence import Evidence, gather
-from armseg_ros.quality.features import Features, compute_features, tote_coverage
+from armseg_ros.quality.features import Features, compute_features, feature_names, tote_coverage
 from armseg_ros.quality.frames import FRAME_COLUMNS, frame_columns
 from armseg_ros.quality.pairs import PAIR_FEATURES, PAIR_MARGIN, strongest_margin
 from armseg_ros.quality.result import (
@@ -187,7 +187,8 @@ def load_quality_model(path: Path) -> QualityModel:
     """Read a model.
 
     Raises:
-        DataError: The file is missing, damaged or of another version.
+        DataError: The file is missing, damaged, of another version, or reads features that are
+            not made.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -216,7 +217,20 @@ def load_quality_model(path: Path) -> QualityModel:
         raise DataError(f"{path}: the quality model is damaged ({error}); fit it again") from error
     if not detectors:
         raise DataError(f"{path}: names no detector; fit it again")
+    if strange := _strange_column(classifiers):
+        raise DataError(f"{path}: needs the feature {strange}, which is not made; fit it again")
     return QualityModel(detectors, classifiers, training, references, unfitted)
+
+
+def _strange_column(classifiers: dict[str, Classifier]) -> str:
+    """Name a column that a classifier reads and that no picture has; empty without one."""
+    instance = {*feature_names(), *([PAIR_MARGIN] if "pair" in classifiers else [])}
+    for target, classifier in classifiers.items():
+        known = {"pair": {*PAIR_FEATURES}, "over": instance, "under": instance}
+        strange = set(classifier.columns) - known.get(target, {*FRAME_COLUMNS})
+        if strange:
+            return min(strange)
+    return ""
 
 
 def _with_margin(
@@ -237,6 +251,8 @@ def _partners(evidence: Evidence, features: Features, p_pair: Float32Array, coun
     partner = np.full(count, -1, np.int32)
     pairs = features.pairs
     first, second = evidence.objects[pairs.first].tolist(), evidence.objects[pairs.second].tolist()
+    if np.isnan(p_pair).any():  # there is no model of pairs
+        return partner
     for index in np.argsort(p_pair, kind="stable").tolist():  # the most probable one comes last
         partner[first[index]], partner[second[index]] = second[index], first[index]
     return partner
@@ -260,8 +276,8 @@ def _suspects(
 
 
 def _verdict(frame: list[float], suspects: tuple[bool, bool], config: QualityConfig) -> Verdict:
-    if np.isnan(frame).all():
-        return Verdict.UNKNOWN
     over = frame[0] >= config.over_threshold or suspects[0]
     under = frame[1] >= config.under_threshold or suspects[1]
+    if not (over or under) and np.isnan(frame).any():
+        return Verdict.UNKNOWN
     return Verdict(int(over) * Verdict.LIKELY_OVER + int(under) * Verdict.LIKELY_UNDER)

@@ -184,6 +184,18 @@ def test_the_figures_that_were_not_computed_have_their_reason(tmp_path: Path) ->
     assert "fit it again" in reason
 
 
+def test_answers_that_are_not_finite_are_neither_fitted_to_nor_checked(tmp_path: Path) -> None:
+    network = write_network(tmp_path / "broken.onnx", prototype=float("nan"))
+    always(file_sha256(network)).save(tmp_path / "flags.json")
+    folder = totes.write_coco(tmp_path / "coco", count=2)
+    arguments = ["evaluate", str(folder), "--model", str(network), "-o", str(tmp_path / "run")]
+    assert main([*arguments, "--flags", str(tmp_path / "flags.json")]) == 0
+    flags = json.loads((tmp_path / "run/summary.json").read_text())["flags"]
+    assert flags["verdicts"]["unknown"] == 2
+    assert flags["no_sheet"].endswith("or not with finite numbers")
+    assert not (tmp_path / "run/quality_table.npz").exists()
+
+
 def test_an_evaluation_needs_no_scikit_learn() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import armseg_ros.evaluate.run"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

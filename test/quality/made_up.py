@@ -11,8 +11,7 @@ from armseg_ros.config import DecodeConfig
 from armseg_ros.decode import decode
 from armseg_ros.letterbox import Letterbox
 from armseg_ros.quality.classifier import Classifier, Linear
-from armseg_ros.quality.evidence import gather
-from armseg_ros.quality.features import compute_features
+from armseg_ros.quality.features import feature_names
 from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.pairs import PAIR_FEATURES
 from armseg_ros.quality.table import QualityTable
@@ -88,12 +87,6 @@ def always(detector: str, over: float = 0.25, under: float = 0.25) -> QualityMod
     frame = {f"frame_{name}": constant(p, "largest") for name, p in targets.items()}
     pair = {"pair": constant(over, "box_iou")}
     return QualityModel((detector,), {**pair, **instance, **frame})
-
-
-def feature_names() -> tuple[str, ...]:
-    """Names of the instance features."""
-    made = answer([])
-    return compute_features(gather(made.candidates, made.detections, made.raw, made.tensor)).names
 
 
 def table(pictures: int = 150, seed: int = 0, detector: str = "d" * 64) -> QualityTable:

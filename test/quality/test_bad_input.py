@@ -101,6 +101,34 @@ def test_prototypes_that_are_not_finite(value: float) -> None:
     assert "not finite" in quality.reasons[0]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_coefficients_of_a_suppressed_candidate_that_are_not_finite(value: float) -> None:
+    made = answer([Row(ONE), Row((105, 100, 300, 300), 0.5), Row((400, 400, 500, 500), 0.6)])
+    rows = made.raw.candidates.copy()
+    rows[1, 7:] = value
+    quality = segment(made._replace(raw=replace(made.raw, candidates=rows))).quality
+    assert quality is not None
+    assert quality.verdict == Verdict.UNKNOWN
+    assert np.isnan(quality.p_over).all()
+
+
+def test_coefficients_whose_squares_overflow() -> None:
+    made = answer([Row(ONE), Row((105, 100, 300, 300), 0.5), Row((400, 400, 500, 500), 0.6)])
+    rows = made.raw.candidates.copy()
+    rows[:, 7:] *= 1e30
+    quality = segment(made._replace(raw=replace(made.raw, candidates=rows))).quality
+    assert quality is not None
+    assert np.isfinite(quality.p_over).all()
+
+
+def test_prototypes_that_are_not_finite_where_nothing_was_found() -> None:
+    made = answer([])
+    planes = np.full_like(made.raw.prototypes, np.nan)
+    quality = segment(made._replace(raw=replace(made.raw, prototypes=planes))).quality
+    assert quality is not None
+    assert quality.verdict == Verdict.UNKNOWN
+
+
 def test_an_unknown_detector_still_has_a_tote_coverage() -> None:
     rows = [Row((0, 0, 320, 640)), Row((0, 0, 640, 640), 0.8, tote=True)]
     quality = segment(answer(rows), detector="0" * 64).quality

@@ -84,6 +84,8 @@ def test_there_and_back(classifier: Classifier) -> None:
     "change",
     [
         {"weights": [1.0]},
+        {"scale": [1.0]},
+        {"mean": [[1.0], [0.0]]},
         {"weights": [1.0, float("nan")]},
         {"bias": None},
         {"kind": "trees"},

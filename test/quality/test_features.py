@@ -11,7 +11,7 @@ from quality.made_up import Answer, Row, answer
 
 from armseg_ros.config import DecodeConfig
 from armseg_ros.quality.evidence import Evidence, gather
-from armseg_ros.quality.features import Features, compute_features
+from armseg_ros.quality.features import Features, compute_features, feature_names
 from armseg_ros.quality.pairs import MAX_PAIRS, PAIR_FEATURES, strongest_margin
 from armseg_ros.types import Detections, RawOutput
 
@@ -40,6 +40,7 @@ def test_the_grid_is_shared_and_has_eighty_cells() -> None:
     assert column(features, "log_area") == [pytest.approx(np.log(156))]
     assert column(features, "solidity") == [1]
     assert len(set(features.names)) == len(features.names)
+    assert features.names == feature_names()
 
 
 def test_two_disjoint_parts_among_the_candidates_speak_for_a_merge() -> None:

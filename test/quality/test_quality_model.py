@@ -90,7 +90,8 @@ def test_a_merged_mask() -> None:
 def test_thresholds_are_live() -> None:
     made = answer([Row(BOTH), Row(LEFT, 0.2), Row(RIGHT, 0.2)])
     strict = assess(made, config=QualityConfig(under_threshold=1.0))
-    assert strict.verdict in (Verdict.OK, Verdict.LIKELY_UNDER)
+    assert strict.under_indices == ()
+    assert assess(made, config=QualityConfig(under_threshold=0.9)).under_indices == (0,)
     assert assess(made, config=QualityConfig(0.0, 0.0)).verdict == Verdict.BOTH
     with pytest.raises(ConfigError, match="over_threshold is 2"):
         QualityConfig(over_threshold=2)
@@ -145,6 +146,28 @@ def test_a_target_that_was_not_fitted_is_nan_with_its_reason() -> None:
     assert np.isnan(quality.frame_p_over)
     assert quality.verdict == Verdict.LIKELY_UNDER
     assert quality.reasons == ("over: only 3 positives",)
+    made = answer([Row(BOTH)])
+    quality = partial.assess(made.decoded, made.raw, made.tensor, DETECTOR)
+    assert quality.verdict == Verdict.UNKNOWN  # nobody looked for split objects
+
+
+def test_without_a_model_of_pairs_nobody_has_a_partner() -> None:
+    full = model()
+    lone = {name: c for name, c in full.classifiers.items() if name in ("under", "frame_under")}
+    partial = QualityModel(full.detectors, lone)
+    made = answer([Row(LEFT), Row(RIGHT, 0.8)])
+    quality = partial.assess(made.decoded, made.raw, made.tensor, DETECTOR)
+    assert quality.partner.tolist() == [-1, -1]
+
+
+def test_suspects_count_where_the_picture_has_no_model_of_its_own() -> None:
+    full = model()
+    partial = QualityModel(
+        full.detectors, {n: c for n, c in full.classifiers.items() if not n.startswith("frame")}
+    )
+    made = answer([Row(LEFT), Row(RIGHT, 0.8), Row(BOTH, 0.2)])
+    quality = partial.assess(made.decoded, made.raw, made.tensor, DETECTOR)
+    assert quality.verdict == Verdict.LIKELY_OVER
 
 
 def test_columns_of_a_picture() -> None:
@@ -181,3 +204,16 @@ def test_damaged_files(tmp_path: Path) -> None:
         path.write_text(json.dumps({**document, key: value}), encoding="utf-8")
         with pytest.raises(DataError, match=r"flags\.json"):
             load_quality_model(path)
+
+
+@pytest.mark.parametrize(
+    ("target", "column"),
+    [("over", "of_old"), ("pair", "score"), ("frame_under", "score"), ("over", PAIR_MARGIN)],
+)
+def test_features_that_are_not_made(tmp_path: Path, target: str, column: str) -> None:
+    """A model of another version is refused when it is read, not at the first picture."""
+    known = {} if column == PAIR_MARGIN else model().classifiers
+    path = tmp_path / "flags.json"
+    QualityModel((DETECTOR,), {**known, target: step(column, 0.0)}).save(path)
+    with pytest.raises(DataError, match=f"flags.json: needs the feature {column}, .* fit it again"):
+        load_quality_model(path)
