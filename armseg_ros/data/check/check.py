@@ -60,8 +60,9 @@ def check(paths: Sequence[Path], runs: Sequence[Run] = (), ignore: Sequence[str]
                 findings += _check_item(item, name, seen, prints)
                 progress.update()
     findings += _duplicates(seen, prints)
-    source_of = {sample_id: name for name, sample_id in seen}
     for run in runs:
+        meant = _evaluated(run, sources)
+        source_of = {sample_id: name for name, sample_id in seen if name in meant}
         findings += check_suspects(run, source_of)
     order = {rule: place for place, rule in enumerate(RULES)}
     kept = [finding for finding in findings if finding.rule not in ignore]
@@ -82,23 +83,40 @@ def _open(paths: Sequence[Path]) -> dict[str, Source]:
     return {name: source for name, (_, source) in zip(names, found, strict=True)}
 
 
+def _evaluated(run: Run, sources: dict[str, Source]) -> set[str]:
+    """Name the sources that a run says it was made from, for names of pictures may repeat.
+
+    All of them where it is none of these: data may have been moved.
+    """
+    where, split = run.config.get("source"), run.config.get("split")
+    own = {
+        name
+        for name, source in sources.items()
+        if isinstance(where, str)
+        and source.path.resolve() == Path(where).resolve()
+        and split in (None, source.split)
+    }
+    return own or set(sources)
+
+
 def _check_item(
     item: Item, source: str, seen: list[tuple[str, str]], prints: list[Fingerprint]
 ) -> Iterator[Finding]:
     """Check one picture by itself, and remember what it looks like."""
-    declared = (item.sample.height, item.sample.width) if isinstance(item, CocoItem) else None
+    hw = (item.sample.height, item.sample.width) if isinstance(item, CocoItem) else None
     try:
-        made = fingerprint(item, declared)
+        made = fingerprint(item, hw)
     except DataError as error:
         yield Finding("unreadable", source, item.sample_id, str(error))
+        if hw is None:  # only the picture itself could say how large it is
+            return
     else:
         seen.append((source, item.sample_id))
         prints.append(made)
     try:
         truth = item.truth()
         if truth is not None:
-            hw = declared or item.frame().hw
-            yield from check_labels(truth, hw, source, item.sample_id)
+            yield from check_labels(truth, hw or item.frame().hw, source, item.sample_id)
     except DataError as error:
         yield Finding("damaged-label", source, item.sample_id, str(error))
 
@@ -106,7 +124,7 @@ def _check_item(
 def _duplicates(
     seen: Sequence[tuple[str, str]], prints: Sequence[Fingerprint]
 ) -> Iterator[Finding]:
-    for index, earlier, bits in first_alike(prints):
+    for index, earlier, bits in first_alike(prints, [source for source, _ in seen]):
         source, sample_id = seen[index]
         other, other_id = seen[earlier]
         rule = "duplicate" if source == other else "leak"

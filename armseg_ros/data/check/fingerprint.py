@@ -82,26 +82,37 @@ def _decode(content: bytes, name: str) -> tuple[Uint8Array, tuple[int, int]]:
     return grey, (header.height, header.width)
 
 
-def first_alike(prints: Sequence[Fingerprint]) -> list[tuple[int, int, int]]:
-    """Find for each picture the most similar earlier one, where there is a similar one.
+def first_alike(
+    prints: Sequence[Fingerprint], sources: Sequence[str]
+) -> list[tuple[int, int, int]]:
+    """Find for each picture the most similar earlier ones, where there are similar ones.
+
+    That of its own source and that of the others are told apart, for a copy within a split must not
+    hide that another split holds the picture too.
+
+    Args:
+        prints: Of N pictures.
+        sources: Where each of them is from.
 
     Returns:
         (picture, earlier picture, differing bits); bits are -1 where the bytes are the same.
     """
-    first_of: dict[bytes, int] = {}
     out = []
+    names = list(dict.fromkeys(sources))
+    source = np.array([names.index(name) for name in sources], np.intp)
+    numbers: dict[bytes, int] = {}
+    content = np.array([numbers.setdefault(one.sha256, len(numbers)) for one in prints], np.intp)
     signs = np.array([one.bits for one in prints], np.float32).reshape(-1, SIDE * SIDE) * 2 - 1
     for start in range(0, len(prints), _CHUNK):
         rows = signs[start : start + _CHUNK]
         differing = (SIDE * SIDE - rows @ signs[: start + len(rows)].T) / 2
         for place in range(len(rows)):
             index = start + place
-            same = first_of.setdefault(prints[index].sha256, index)
-            if same < index:
-                out.append((index, same, -1))
-                continue
-            earlier = differing[place, :index]
-            if index and earlier.min() <= NEAR_BITS:
-                best = int(earlier.argmin())
-                out.append((index, best, round(float(earlier[best]))))
+            bits = np.where(content[:index] == content[index], -1, differing[place, :index])
+            alike = np.flatnonzero(bits <= NEAR_BITS)
+            own = source[alike] == source[index]
+            for group in (alike[own], alike[~own]):
+                if len(group):
+                    best = int(group[bits[group].argmin()])
+                    out.append((index, best, round(float(bits[best]))))
     return out

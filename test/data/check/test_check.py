@@ -17,6 +17,7 @@ import runs
 import totes
 
 from armseg_ros.cli.main import main
+from armseg_ros.data.bag import write_bag_from_coco
 from armseg_ros.data.check.check import check
 from armseg_ros.data.check.finding import RULES
 from armseg_ros.data.check.fingerprint import difference_hash
@@ -77,6 +78,44 @@ def test_copies_are_leaks_between_splits_and_duplicates_within_one(tmp_path: Pat
     assert near.other == "train: cell_0/002.jpg"
     assert "of 256 bits differ" in near.detail
     assert near.score < exact.score == 1
+
+
+def test_a_copy_within_a_split_does_not_hide_a_leak(tmp_path: Path) -> None:
+    folder = two_splits(tmp_path / "data")
+    train, test = folder / "images" / "cell_0", folder / "images" / "test"
+    picture = cv2.imread(str(train / "002.jpg"))
+    cv2.imwrite(str(test / "000.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
+    shutil.copy(test / "000.jpg", test / "001.jpg")
+    findings = [(f.rule, f.sample_id, f.other) for f in check([folder]).findings]
+    assert sorted(findings) == [
+        ("duplicate", "test/001.jpg", "test: test/000.jpg"),
+        ("leak", "test/000.jpg", "train: cell_0/002.jpg"),
+        ("leak", "test/001.jpg", "train: cell_0/002.jpg"),
+    ]
+
+
+def test_a_bad_picture_of_a_recording_is_no_bad_label(tmp_path: Path) -> None:
+    folder = totes.write_coco(tmp_path / "data", "train", count=2)
+    path = folder / "images" / "cell_1" / "001.jpg"
+    png = cv2.imencode(".png", np.zeros((*totes.HW, 3), np.uint8))[1].tobytes()
+    path.write_bytes(png[:33] + png[-12:])  # header and end, and no pixel between
+    write_bag_from_coco(folder, "train", tmp_path / "bag")
+    findings = check([tmp_path / "bag"], ignore=["missing-tote"]).findings
+    assert [(f.rule, f.sample_id) for f in findings] == [("unreadable", "cell_1/001.jpg")]
+
+
+def test_a_suspect_is_of_the_source_that_the_run_is_of(tmp_path: Path) -> None:
+    first = totes.write_coco(tmp_path / "first", "train", count=2)
+    second = totes.write_coco(tmp_path / "second", "val", count=2)  # pictures of the same names
+    run = runs.write_run(tmp_path / "run", 2, source=first, split="train")
+    box = dict(zip(("x_min", "y_min", "x_max", "y_max"), (10.0, 10.0, 30.0, 30.0), strict=True))
+    row = {"index": 0, "class_id": 0, "class_name": "Object", "sample_id": "cell_0/000.jpg", **box}
+    rows = [{**row, "kind": "truth", "crowd": False}, {**row, "kind": "prediction", "score": 0.9}]
+    pq.write_table(pa.Table.from_pylist(rows, INSTANCES), run / "instances.parquet")
+    findings = check([first, second], [read_run(run)], ignore=["leak", "missing-tote"]).findings
+    assert {(f.rule, f.source) for f in findings if f.rule == "bad-outline"} == {
+        ("bad-outline", "train")
+    }
 
 
 def test_each_kind_of_fault_in_labels_is_found(tmp_path: Path) -> None:
