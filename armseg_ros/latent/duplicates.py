@@ -13,6 +13,8 @@ from armseg_ros.types import BoolArray, Float32Array
 
 NEAR = 0.1
 """Near duplicates are closer than this share of the median distance between two pictures."""
+EXACT = 1e-6
+"""Features have length 1 in float32: what is nearer than this is the same but for rounding."""
 _CHUNK = 250
 _SAMPLED = 1000
 
@@ -24,7 +26,7 @@ class Originals:
     Attributes:
         original: (N,) int, row of the picture that each repeats; its own row where it is new.
         distance: (N,) float32, distance to that picture.
-        limit: Largest distance that counts as the same.
+        limit: Largest distance that counts as the same, at least 1e-6.
     """
 
     original: npt.NDArray[np.intp]
@@ -57,9 +59,10 @@ def find_duplicates(vectors: Float32Array, near: float = NEAR) -> Originals:
 
     Args:
         vectors: (N, C) float32.
-        near: Largest distance of a duplicate, as share of the median distance of two pictures.
+        near: Largest distance of a duplicate, as share of the median distance of two pictures; 0
+            finds exact ones alone.
     """
-    limit = near * typical_distance(vectors)
+    limit = max(near * typical_distance(vectors), EXACT)
     exact = vectors.astype(np.float64)
     original = np.arange(len(vectors))
     distance = np.zeros(len(vectors), np.float32)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
@@ -112,8 +113,7 @@ def _picks(
     if settings.strategy == "k-centre":
         taken = islice(strategies.k_centre(pool, candidates), settings.budget)
         return tuple(
-            pool.pick(row, f"{gap:.3f} from the nearest labelled or chosen picture", gap)
-            for row, gap in taken
+            pool.pick(row, _gap_text(gap), None if math.isinf(gap) else gap) for row, gap in taken
         )
     rows = order(pool, candidates, settings)
     if settings.strategy == "random":
@@ -125,6 +125,12 @@ def _picks(
     )
 
 
+def _gap_text(gap: float) -> str:
+    if math.isinf(gap):
+        return "nearest to the middle of all, for nothing is labelled"
+    return f"{gap:.3f} from the nearest labelled or chosen picture"
+
+
 def _reason(pool: Pool, step: strategies.Step, predicted: Prediction) -> str:
     words = [f"predicted error {predicted.errors[step.index]:.2f}"]
     for name in ("p_over", "p_under"):
@@ -132,7 +138,7 @@ def _reason(pool: Pool, step: strategies.Step, predicted: Prediction) -> str:
         if np.isfinite(value) and value >= 0.5:
             words.append(f"{name} {value:.2f}")
     if np.isfinite(step.distance):
-        words.append(f"{step.distance:.3f} from the nearest labelled or chosen picture")
+        words.append(_gap_text(step.distance))
     rare = _rarest(pool, step.index)
     if step.balance > 0.75 and rare:
         words.append(f"few like it: {rare}")

@@ -6,6 +6,7 @@ Each gives an order of candidates: row numbers of the pool, the most wanted firs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,14 +62,14 @@ def k_centre(pool: Pool, candidates: Indices) -> Iterator[tuple[int, float]]:
     Greedy core-set selection (Sener and Savarese 2018). Without labels it begins in the middle.
 
     Yields:
-        Row and its distance to the nearest labelled or taken picture.
+        Row and its distance to the nearest labelled or taken picture; infinite without one.
     """
     vectors = pool.vectors[candidates]
     nearest = nearest_distance(vectors, pool.vectors[pool.labelled])
     if not np.isfinite(nearest).all():
         nearest = -distances_to(vectors, vectors.mean(axis=0))  # the middle one is the largest
         first = int(np.argmax(nearest))
-        yield int(candidates[first]), 0.0
+        yield int(candidates[first]), math.inf
         nearest = distances_to(vectors, vectors[first])
         nearest[first] = -1
     while nearest.max(initial=-1) >= 0:

@@ -58,6 +58,13 @@ def test_duplicates_of_nothing_and_of_all_the_same() -> None:
     assert find_duplicates(np.ones((5, 3), np.float32)).repeats.tolist() == [False] + [True] * 4
 
 
+def test_exact_copies_are_found_without_a_tolerance_whatever_rounding_does() -> None:
+    vectors = np.random.default_rng(0).normal(size=(600, 50)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[300:] = vectors[:300]
+    assert find_duplicates(vectors, 0.0).original.tolist() == [*range(300)] * 2
+
+
 def test_good_clusters_lose_pictures_and_bad_ones_do_not() -> None:
     positions = blobs((0, 150), (30, 150))
     errors = [0.05] * 150 + [0.8] * 150

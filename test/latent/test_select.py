@@ -100,6 +100,10 @@ def test_k_centre_takes_the_farthest_first_or_else_the_middle() -> None:
     assert rows(pool, budget=3, strategy="k-centre") == [3, 2, 1]
     unknown = pools.make([0.0, 4.0, 5.0, 9.0], [None] * 4)
     assert rows(unknown, budget=4, strategy="k-centre") == [1, 3, 0, 2]
+    first, second, *_ = select(unknown, SelectSettings(2, "k-centre")).picks
+    assert first.reason == "nearest to the middle of all, for nothing is labelled"
+    assert first.score is None
+    assert second.reason == "5.000 from the nearest labelled or chosen picture"
 
 
 def test_uncertainty_goes_by_scores_and_random_by_its_seed() -> None:
