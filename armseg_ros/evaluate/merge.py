@@ -32,6 +32,8 @@ from armseg_ros.quality.table import TABLE_NAME, QualityTable, join_tables, load
 
 MATCHES, TALLY = "matches.npz", "tally.json"
 """What a shard leaves beside a usual run, to be merged from."""
+_NOT_ALWAYS = ("predictions_unlabelled.json", "ground_truth.json", TABLE_NAME, "summary.json")
+"""What some runs have not; of a former merge of other sources it must not stay."""
 _SAMPLE_NAMES, _IMAGE_NUMBERS = ("sample_id", "fname"), ("image_id", "idx")
 
 
@@ -73,6 +75,8 @@ def merge(
     if not shards:
         first, reason = next(iter(errors.items()), ("", "nothing was evaluated"))
         raise DataError(f"none of the sources could be evaluated; first {first}: {reason}")
+    for name in _NOT_ALWAYS:
+        (run / name).unlink(missing_ok=True)
     merger = _Merger(run, any(_read(s.folder, "summary.json")["data"]["has_truth"] for s in shards))
     tally = summaries.Tally(config.operating_threshold, config.group_by)
     scorer, parts, tables = MaskAndBoxScorer(), [], []

@@ -59,7 +59,8 @@ def _one_pool(
     context = multiprocessing.get_context("spawn")  # engines with threads do not survive a fork
     event = context.Event()
     with ProcessPoolExecutor(workers, context, _prepare_worker, (event,)) as pool:
-        waiting: set[Future[ShardResult]] = {pool.submit(_work, job) for job in jobs}
+        names = {pool.submit(_work, job): job.source.name for job in jobs}
+        waiting: set[Future[ShardResult]] = set(names)
         while waiting:
             done, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
             if stop() and not event.is_set():
@@ -67,7 +68,7 @@ def _one_pool(
                 waiting = {future for future in waiting if not future.cancel()}
             for future in done:
                 if not future.cancelled():
-                    yield future.result()
+                    yield _result(future, names[future], "worker process")
 
 
 def _prepare_worker(event: Any) -> None:
@@ -114,15 +115,18 @@ def run_on_dask(
         }
         finished: Any = distributed.as_completed(futures)  # type: ignore[no-untyped-call]
         for future in finished:
-            yield _dask_result(future, futures[future].source.name)
+            yield _result(future, futures[future].source.name, "Dask worker")
             if stop():
                 client.cancel(list(futures))
                 return
 
 
-def _dask_result(future: Any, name: str) -> ShardResult:
+def _result(future: Any, name: str, worker: str) -> ShardResult:
+    """Take a result; whatever a worker raised is the error of that shard alone."""
     try:
         result: ShardResult = future.result()
-    except Exception as error:  # noqa: BLE001 - whatever a remote worker raised
-        return ShardResult(name, f"its Dask worker failed: {type(error).__name__}: {error}")
+    except BrokenProcessPool:  # says nothing of which shard broke it
+        raise
+    except Exception as error:  # noqa: BLE001
+        return ShardResult(name, f"its {worker} failed: {type(error).__name__}: {error}")
     return result

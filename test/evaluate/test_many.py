@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import totes
 import yaml
+from bad_jobs import DyingJob, FailingJob
 from networks import write_network
 
 from armseg_ros.cli.main import main
@@ -142,6 +143,16 @@ def test_resuming_does_what_is_missing_and_nothing_else(
     assert done == ["plain"]
 
 
+def test_what_a_former_merge_left_does_not_stay(day: Path, model: Path, tmp_path: Path) -> None:
+    jobs = make_jobs(day, tmp_path / "run", model)
+    evaluate_many(jobs, here)
+    assert (tmp_path / "run/predictions_unlabelled.json").is_file()
+    evaluate_many(jobs[:1], here, resume=True)  # without the unlabelled pictures
+    assert not (tmp_path / "run/predictions_unlabelled.json").exists()
+    evaluate_many(jobs[2:], here, resume=True)  # and with these alone
+    assert not (tmp_path / "run/ground_truth.json").exists()
+
+
 def test_stopping_keeps_what_is_finished(day: Path, model: Path, tmp_path: Path) -> None:
     jobs = make_jobs(day, tmp_path / "run", model)
     finished: list[str] = []
@@ -263,13 +274,13 @@ def test_a_cluster_gives_the_same_run_though_a_worker_is_killed(
     assert json.dumps(rows_of(jobs[0].run, "samples")) == json.dumps(rows_of(merged, "samples"))
 
 
-class DyingJob(ShardJob):
-    """A shard that takes its worker down, as a kill for memory does."""
-
-    def key(self) -> dict[str, Any]:
-        if "spawn" in sys.modules["multiprocessing"].current_process().name.lower():
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().key()
+def test_a_fault_in_a_worker_is_that_of_its_shard_alone(
+    day: Path, model: Path, tmp_path: Path
+) -> None:
+    jobs = make_jobs(day, tmp_path / "run", model)
+    bad = FailingJob(NamedSource("bad", day / "bag"), jobs[0].run, CONFIG, *_rest(jobs[0]))
+    results = {r.name: r.error for r in run_in_processes([bad, jobs[0]], 1, lambda: False)}
+    assert results == {"bad": "its worker process failed: RuntimeError: out of luck", "bag": ""}
 
 
 def test_a_shard_that_kills_its_worker_does_not_keep_the_others(
