@@ -12,7 +12,7 @@ No ``from __future__ import annotations`` here: the platform reads the annotatio
 
 import os
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from armseg_ros.data.coco import splits_in
 from armseg_ros.data.coco_records import result_records, truth_records
 from armseg_ros.data.folder import CocoItem, CocoSource
 from armseg_ros.decode import decode
+from armseg_ros.errors import DataError
 from armseg_ros.evaluate.attributes import describe_sample
 from armseg_ros.evaluate.judged import JudgedPicture, judge
 from armseg_ros.evaluate.matching import match
@@ -89,13 +90,13 @@ def network_hw() -> tuple[int, int]:
     return int(height), int(width)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the figure below is counted once
 class Split:
     """The pictures of a split by sample id."""
 
     items: dict[str, CocoItem]
 
-    @property
+    @cached_property
     def most_instances(self) -> int:
         """Largest number of ground truths in a picture, at least 1."""
         return max([1, *(len(truth) for i in self.items.values() if (truth := i.truth()))])
@@ -186,9 +187,15 @@ def _looked_at(
 @tensorleap_preprocess()
 def preprocess_totes() -> list[PreprocessResponse]:
     """List the pictures of every split that the folder holds."""
-    folder = Path(os.environ["ARMSEG_DATA"])
+    folder = Path(os.environ.get("ARMSEG_DATA") or "")
+    splits = splits_in(folder)
+    if not splits:
+        raise DataError(
+            f"ARMSEG_DATA is {str(folder)!r}, expected a COCO folder with train.json, val.json or "
+            "test.json beside images/"
+        )
     responses = []
-    for split in splits_in(folder):
+    for split in splits:
         items = {item.sample_id: item for item in CocoSource(folder, split)}
         if items:
             responses.append(

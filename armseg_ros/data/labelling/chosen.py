@@ -161,22 +161,27 @@ def _predictions(
             continue
         by_picture: dict[int, list[dict[str, Any]]] = {}
         for path in paths:
-            for found in _records(path):
-                if found["image_id"] in numbers and found["score"] >= lowest:
-                    by_picture.setdefault(found["image_id"], []).append(found)
+            for image_id, score, found in _records(path):
+                if image_id in numbers and score >= lowest:
+                    by_picture.setdefault(image_id, []).append(found)
         out[run] = by_picture
     return out
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a list of COCO results line by line, as an evaluation writes it, one record a line."""
+def _records(path: Path) -> Iterator[tuple[int, float, dict[str, Any]]]:
+    """Read a list of COCO results line by line, as an evaluation writes it, one record a line.
+
+    Yields:
+        Number of the picture, score and record.
+    """
     try:
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 text = line.strip().lstrip("[").rstrip("],")
                 if text:
-                    yield json.loads(text)
-    except (OSError, ValueError, KeyError) as error:
+                    record = json.loads(text)
+                    yield record["image_id"], float(record["score"]), record
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not the predictions of an evaluation: {error}") from error
 
 
