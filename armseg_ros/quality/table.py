@@ -161,16 +161,14 @@ _ARRAYS = (
     "coverage",
     "variant",
 )
+_LISTS = ("names", "pair_names", "groups", "sample_ids")
 
 
 def save_table(table: QualityTable, path: Path) -> None:
     """Write a table as compressed NumPy arrays."""
     header = {
         "version": FORMAT_VERSION,
-        "names": table.names,
-        "pair_names": table.pair_names,
-        "groups": table.groups,
-        "sample_ids": table.sample_ids,
+        **{name: getattr(table, name) for name in _LISTS},
         "detector": table.detector,
         "origin": table.origin,
     }
@@ -195,11 +193,12 @@ def load_table(path: Path) -> QualityTable:
             arrays: dict[str, Any] = {name: stored[name] for name in _ARRAYS}
     except Exception as error:  # a damaged zip raises a dozen unrelated types
         raise DataError(f"{file}: not a quality table ({type(error).__name__}: {error})") from error
-    if header.get("version") != FORMAT_VERSION:
-        raise DataError(f"{file}: is of version {header.get('version')}, expected {FORMAT_VERSION}")
-    lists: dict[str, Any] = {
-        name: tuple(header[name]) for name in ("names", "pair_names", "groups", "sample_ids")
-    }
+    version = header.get("version") if isinstance(header, dict) else None
+    if version != FORMAT_VERSION:
+        raise DataError(f"{file}: is of version {version}, expected {FORMAT_VERSION}")
+    if lacking := sorted({*_LISTS, "detector", "origin"} - set(header)):
+        raise DataError(f"{file}: is damaged, it lacks {lacking[0]}; segment the pictures again")
+    lists: dict[str, Any] = {name: tuple(header[name]) for name in _LISTS}
     if lacking := sorted(set(PAIR_FEATURES) - set(lists["pair_names"])):
         raise DataError(f"{file}: lacks the pair feature {lacking[0]}; segment the pictures again")
     places = [lists["pair_names"].index(name) for name in PAIR_FEATURES]

@@ -85,6 +85,13 @@ def test_damage(tmp_path: Path) -> None:
     path.write_bytes(b"not a table")
     with pytest.raises(DataError, match="not a quality table"):
         load_table(path)
+    save_table(table(4), path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for header, told in (("[]", "version None"), ('{"version": 1}', "lacks detector")):
+        np.savez(path, **{**arrays, "header": np.array(header)})
+        with pytest.raises(DataError, match=told):
+            load_table(path)
     with pytest.raises(DataError, match="nothing to fit"):
         build_table([], "d", {})
 
