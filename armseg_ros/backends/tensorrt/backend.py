@@ -12,7 +12,7 @@ from armseg_ros.backends.base import FrameAnswer
 from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.backends.tensorrt.owner import OwnerThread
 from armseg_ros.backends.tensorrt.selftest import make_picture, require_agreement
-from armseg_ros.backends.tensorrt.session import Session, require_encoding
+from armseg_ros.backends.tensorrt.session import Session, require_picture
 from armseg_ros.errors import BackendError, EngineLostError, one_line
 from armseg_ros.letterbox import Letterbox
 from armseg_ros.types import Float32Array, RawOutput, Uint8Array
@@ -68,6 +68,11 @@ class TensorRtBackend:
 
     def infer(self, tensor: Float32Array) -> RawOutput:
         """Run the network; see ``Backend.infer``."""
+        if tensor.shape != (1, 3, *self._network_hw):
+            raise BackendError(
+                f"the tensor has shape {tensor.shape}, "
+                f"the network wants {(1, 3, *self._network_hw)}"
+            )
         answer: RawOutput = self._call(lambda session: session.infer(tensor))
         return answer
 
@@ -75,7 +80,7 @@ class TensorRtBackend:
         self, image: Uint8Array, letterbox: Letterbox, threshold: float, encoding: str = "bgr8"
     ) -> FrameAnswer:
         """Run letterbox and network on the GPU; see ``FrameBackend.infer_frame``."""
-        require_encoding(encoding)
+        require_picture(image, encoding)
         if letterbox.network_hw != self._network_hw or letterbox.source_hw != image.shape[:2]:
             raise BackendError(
                 f"the letterbox is from {letterbox.source_hw} to {letterbox.network_hw}, the "

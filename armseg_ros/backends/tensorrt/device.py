@@ -51,6 +51,7 @@ class CudaDevice:
     @property
     def stream_handle(self) -> int:
         """Address of the stream, for TensorRT and CUDA graphs."""
+        self._check_thread()
         return int(self._stream.handle)
 
     def allocate(self, size: int) -> int:
@@ -124,10 +125,12 @@ class CudaDevice:
 
     def record(self, event: Any) -> None:
         """Let an event happen when the stream has come this far."""
+        self._check_thread()
         event.record(self._stream)
 
     def milliseconds(self, start: Any, end: Any) -> float:
         """Time between two events that have happened."""
+        self._check_thread()
         return float(start.time_till(end))
 
     def synchronize(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +90,12 @@ class Network:
             self._device.synchronize()
         try:
             graph = CudaGraph(self._device.stream_handle, self._enqueue)
-            graph.launch()
-            self._device.synchronize()
+            try:
+                graph.launch()
+                self._device.synchronize()
+            except BaseException:
+                graph.close()
+                raise
         except (BackendError, OSError) as error:
             log.info("no CUDA graph, layers are launched one by one: %s", error)
         else:
@@ -110,7 +115,8 @@ class Network:
     def close(self) -> None:
         """Free graph, context, engine and runtime, in this order and before the device."""
         if self._graph is not None:
-            self._graph.close()
+            with contextlib.suppress(BackendError):  # after an error of CUDA nothing can be freed
+                self._graph.close()
             self._graph = None
         self._context = None
         self._engine = None
@@ -158,6 +164,6 @@ def deserialise(api: Any, plan: bytes, messages: LastMessages) -> tuple[Any, Any
     if engine is None:
         raise BackendError(
             f"TensorRT refuses the engine ({messages.reason()}); it was built by another version "
-            "or for another GPU, or is damaged: build it here"
+            "or for another GPU, or is damaged: build it here with armseg engine build --force"
         )
     return runtime, engine

@@ -7,6 +7,7 @@ one pinned slot for the picture is enough: the next picture is copied when the l
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,9 @@ class Session:
             self._prepare_outputs()
             self.infer(np.zeros((1, 3, *self.network_hw), np.float32))
             self._network.warm_up()
-        except BaseException:
+        except BaseException as error:
+            # What failed half-way hangs in the frames, and must not outlive the context.
+            traceback.clear_frames(error.__traceback__)
             self.close()
             raise
 
@@ -216,11 +219,18 @@ class Session:
         return self._network
 
 
-def require_encoding(encoding: str) -> None:
-    """Refuse an encoding that the kernels do not read.
+def require_picture(image: Uint8Array, encoding: str) -> None:
+    """Refuse what the kernels do not read; they would go beyond the end of a smaller picture.
 
     Raises:
-        BackendError: It is none of ``launches.ENCODINGS``.
+        BackendError: The encoding is none of ``launches.ENCODINGS``, or the array is not of it.
     """
     if encoding not in ENCODINGS:
         raise BackendError(f"encoding {encoding!r} is unknown; use one of {', '.join(ENCODINGS)}")
+    channels = max(1, ENCODINGS[encoding][0])
+    shapes = ((), (1,)) if channels == 1 else ((channels,),)
+    if image.dtype != np.uint8 or image.ndim < 2 or image.shape[2:] not in shapes:
+        raise BackendError(
+            f"a picture of {image.shape} {image.dtype} is not {encoding}, which has {channels} "
+            "channels of uint8"
+        )

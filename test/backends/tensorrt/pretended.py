@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,8 @@ class PretendedDevice:
         self.log: list[str] = []
         self.live: dict[int, np.ndarray] = {}
         self.fail_at = ""
+        self.objects: weakref.WeakSet[Any] = weakref.WeakSet()  # of TensorRT, in this context
+        self.outlived = 0  # of them when it was given back
         self.stream_handle = 77
 
     def _did(self, what: str) -> None:
@@ -84,6 +87,7 @@ class PretendedDevice:
 
     def close(self) -> None:
         self._did("close")
+        self.outlived = len(self.objects)
         self.live.clear()
 
 
@@ -96,6 +100,7 @@ def tensorrt_of(device: PretendedDevice) -> Any:
     class Runtime:
         def __init__(self, logger: Any) -> None:
             self.logger = logger
+            device.objects.add(self)
 
         def deserialize_cuda_engine(self, plan: bytes) -> Any:
             if not plan.startswith(MAGIC):
@@ -111,6 +116,7 @@ def tensorrt_of(device: PretendedDevice) -> Any:
             self.session = onnxruntime.InferenceSession(onnx, options)
             self.tensors = [*self.session.get_inputs(), *self.session.get_outputs()]
             self.num_io_tensors = len(self.tensors)
+            device.objects.add(self)
 
         def get_tensor_name(self, index: int) -> str:
             return self.tensors[index].name
@@ -134,6 +140,7 @@ def tensorrt_of(device: PretendedDevice) -> Any:
         def __init__(self, engine: Engine) -> None:
             self.engine = engine
             self.addresses: dict[str, int] = {}
+            device.objects.add(self)
 
         def set_tensor_address(self, name: str, address: int) -> bool:
             self.addresses[name] = address

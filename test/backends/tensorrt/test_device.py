@@ -86,18 +86,26 @@ def test_another_thread_is_refused_and_failures_leave_no_context(
     device_module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = device_module.CudaDevice()
+    event = device.event()
     refused: list[str] = []
+    calls = (
+        lambda: device.allocate(1),
+        lambda: device.record(event),
+        lambda: device.milliseconds(event, event),
+        lambda: device.stream_handle,
+    )
 
     def use() -> None:
-        try:
-            device.allocate(1)
-        except RuntimeError as error:
-            refused.append(str(error))
+        for call in calls:
+            try:
+                call()
+            except RuntimeError as error:
+                refused.append(str(error))
 
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
-    assert len(refused) == 1
+    assert len(refused) == len(calls)
 
     def fail(_: object) -> None:
         raise pycuda.Error("an illegal memory access was encountered")

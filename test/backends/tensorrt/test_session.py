@@ -10,10 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 from backends.tensorrt.detector import write_segmenter
 from backends.tensorrt.pretended import MAGIC, PretendedDevice, tensorrt_of
 from networks import write_network
+from onnx import TensorProto, helper
 from PIL import Image
 
 from armseg_ros.backends.base import EngineSettings, FrameBackend
@@ -35,14 +37,17 @@ HW = (96, 128)
 
 
 def backend_of(
-    onnx: bytes, names: int = 2, self_test: dict | None = None
+    content: bytes,
+    names: int = 2,
+    self_test: dict | None = None,
+    devices: list[PretendedDevice] | None = None,
 ) -> tuple[TensorRtBackend, list[PretendedDevice]]:
-    devices: list[PretendedDevice] = []
+    devices = [] if devices is None else devices
 
     def open_session() -> Session:
         devices.append(PretendedDevice())
-        plan = MAGIC + onnx if onnx else b"another version"
-        return Session(tensorrt_of(devices[0]), devices[0], plan, (8, 7), names)
+        plan = MAGIC + content if content else b"another version"
+        return Session(tensorrt_of(devices[-1]), devices[-1], plan, (8, 7), names)
 
     model = describe_model(Path("totes.onnx"), "ab" * 32, ("Object", "Tote")[:names], "fp16")
     return TensorRtBackend(open_session, model, self_test or {}), devices
@@ -78,7 +83,7 @@ def test_frame_and_tensor_give_the_answer_of_onnx_runtime(
     assert isinstance(backend, FrameBackend)
     assert (backend.name, backend.model.network_hw) == ("tensorrt-fp16", HW)
     config = SegmenterConfig(decode=DecodeConfig(score_threshold=0.6, candidate_threshold=0.5))
-    onnx = OnnxBackend(model, EngineSettings(threads=1))
+    plain = OnnxBackend(model, EngineSettings(threads=1))
     image = tote((240, 300))
     Segmenter(backend, config).segment(Frame(image))  # the first picture makes its slot
     device.log.clear()
@@ -87,7 +92,7 @@ def test_frame_and_tensor_give_the_answer_of_onnx_runtime(
     assert order == [
         "upload", "clear", "letterbox_colour_f32", "execute", "select_rows_f32", "synchronize",
     ]  # fmt: skip
-    wanted = Segmenter(onnx, config).segment(Frame(image))
+    wanted = Segmenter(plain, config).segment(Frame(image))
     assert len(wanted.detections) > 0
     assert len(found.detections) == len(wanted.detections)
     np.testing.assert_allclose(found.detections.boxes, wanted.detections.boxes, atol=0.5)
@@ -97,7 +102,7 @@ def test_frame_and_tensor_give_the_answer_of_onnx_runtime(
     assert found.times.inference == 1.5
 
     tensor = np.random.default_rng(0).random((1, 3, *HW), np.float32)
-    ours, theirs = backend.infer(tensor), onnx.infer(tensor)
+    ours, theirs = backend.infer(tensor), plain.infer(tensor)
     np.testing.assert_array_equal(ours.candidates, theirs.candidates)
     np.testing.assert_array_equal(ours.prototypes, theirs.prototypes)
     assert ours.features is not None
@@ -171,6 +176,20 @@ def test_bayer_frames_and_nonsense(opened: tuple[TensorRtBackend, PretendedDevic
         backend.infer_frame(tote((300, 400)), letterbox, 0.25, "jpeg")
     with pytest.raises(BackendError, match="the letterbox is from"):
         backend.infer_frame(tote((301, 400)), letterbox, 0.25)
+    colour = tote((300, 400))
+    for image, encoding in (
+        (colour[:, :, 0], "bgr8"),
+        (colour, "bgra8"),
+        (colour, "mono8"),
+        (colour, "bayer_rggb8"),
+        (colour.astype(np.float32), "bgr8"),
+    ):
+        with pytest.raises(BackendError, match=rf"is not {encoding}, which has"):
+            backend.infer_frame(image, letterbox, 0.25, encoding)
+    for shape in ((1, 3, 64, 64), (1, 3, 1, 1)):
+        with pytest.raises(BackendError, match=r"the network wants \(1, 3, 96, 128\)"):
+            backend.infer(np.zeros(shape, np.float32))
+    backend.infer_frame(colour, letterbox, 0.25)  # what was refused did no harm
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -183,21 +202,40 @@ def test_every_head_and_type(tmp_path: Path, head: str, dtype: type) -> None:
     backend.close()
     assert devices[0].log[-1] == "close"
     assert not devices[0].live
+    assert not devices[0].outlived
     with pytest.raises(BackendError, match="closed"):
         backend.infer(np.zeros((1, 3, 64, 64), np.float32))
     backend.close()
 
 
+def write_classifier(path: Path) -> Path:
+    """Rows instead of an image, which the network finds once its memory is there."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "classifier",
+        [value("x", TensorProto.FLOAT, [1, 8])],
+        [value("y", TensorProto.FLOAT, [1, 8])],
+    )
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    return path
+
+
 def test_failed_starts_leave_nothing_behind(tmp_path: Path, model: Path) -> None:
-    before = threading.active_count()
+    before, devices = threading.active_count(), []
     with pytest.raises(BackendError, match="Serialization assertion stdVersionRead == kVERSION"):
-        backend_of(b"")
+        backend_of(b"", devices=devices)
     network = write_network(tmp_path / "n.onnx", names=None).read_bytes()
     with pytest.raises(BackendError, match="the network has 2 classes, expected 1"):
-        backend_of(network, names=1)
+        backend_of(network, names=1, devices=devices)
     other = make_reference(model, HW)
     with pytest.raises(BackendError, match="the engine answers with"):
-        backend_of(network, self_test=other)
+        backend_of(network, self_test=other, devices=devices)
+    features = write_classifier(tmp_path / "c.onnx").read_bytes()
+    with pytest.raises(BackendError, match="expected one image"):
+        backend_of(features, devices=devices)
+    assert [(d.log[-1], d.outlived) for d in devices] == [("close", 0)] * 4
     assert threading.active_count() == before
 
 
