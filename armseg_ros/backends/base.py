@@ -141,7 +141,7 @@ def choose_backend(
     if backend not in BACKENDS:
         raise BackendError(f"backend {backend!r} is unknown; use one of {', '.join(BACKENDS)}")
     if model is not None:
-        _check_file(model)
+        check_model_file(model)
     settings = settings or EngineSettings()
     if backend != "auto":
         return Choice(_open(backend, model, settings))
@@ -183,7 +183,12 @@ def open_backend(
     return choice.backend
 
 
-def _check_file(model: Path) -> None:
+def check_model_file(model: Path) -> None:
+    """Refuse a file that is not there, or that keeps weights outside its folder.
+
+    Raises:
+        BackendError: It is one of them.
+    """
     try:
         found = model.is_file()
     except OSError:  # a name beyond what the file system takes

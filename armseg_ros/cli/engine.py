@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from armseg_ros.backends.base import check_model_file
 from armseg_ros.config import require_range
-from armseg_ros.errors import BackendError
 
 if TYPE_CHECKING:
     from armseg_ros.backends.tensorrt.engine import BuildSettings, Listener
@@ -34,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_build(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     build = verbs.add_parser("build", help="build the engine of a model on this GPU")
     _add_settings(build)
-    build.add_argument("--level", type=int, default=3, help="0 builds quickest, 5 runs quickest")
+    build.add_argument(
+        "--level", type=int, help="0 builds quickest, 5 runs quickest; else 3, or what is there"
+    )
     build.add_argument(
         "--workspace", type=int, default=0, metavar="MIB", help="scratch memory; 0: by what is free"
     )
@@ -53,7 +54,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="int8 wants a quantised model; auto is int8 for one, else fp16",
     )
-    parser.add_argument("--size", type=int, default=640, help="input side of models that leave it")
+    parser.add_argument("--size", type=int, default=640, help="side of inputs that are open")
     parser.add_argument(
         "--folder", type=Path, help="of engines; else $ARMSEG_ENGINES or the user's cache"
     )
@@ -81,17 +82,13 @@ def _build(args: argparse.Namespace) -> int:
         optimization_level=args.level,
         workspace_mib=args.workspace,
     )
-    _require_model(args.model)
+    check_model_file(args.model)
     environment = look()
     environment.require()
     path = engine_path(args.model, settings)
     with tqdm(total=PROGRESS_STEPS, unit="", bar_format="{l_bar}{bar}| {elapsed}") as bar:
         listener = _listener(bar)
-        try:
-            ensure_engine(args.model, environment, settings, listener)
-        except KeyboardInterrupt:
-            listener.stop.set()
-            raise
+        ensure_engine(args.model, environment, settings, listener)
     print(path)
     return 0
 
@@ -106,7 +103,7 @@ def _listener(bar: object) -> Listener:
     def progress(fraction: float) -> None:
         bar.update(round(fraction * PROGRESS_STEPS) - bar.n)
 
-    return Listener(say=bar.write, progress=progress, stop=threading.Event())
+    return Listener(say=bar.write, progress=progress)
 
 
 def _inspect(args: argparse.Namespace) -> int:
@@ -126,7 +123,7 @@ def _verify(args: argparse.Namespace) -> int:
     from armseg_ros.backends.tensorrt.verification import verify
 
     require_range("--limit", args.limit, 1, 1_000_000)
-    _require_model(args.model)
+    check_model_file(args.model)
     backend = open_tensorrt(args.model, _settings(args))
     try:
         agreement = verify(backend, args.model, args.pictures, args.limit)
@@ -140,8 +137,3 @@ def _settings(args: argparse.Namespace) -> BuildSettings:
     from armseg_ros.backends.tensorrt.engine import BuildSettings
 
     return BuildSettings(precision=args.precision, folder=args.folder, network_size=args.size)
-
-
-def _require_model(model: Path) -> None:
-    if not model.is_file():
-        raise BackendError(f"{model}: no such model file; give the path of an ONNX file")

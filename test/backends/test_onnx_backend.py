@@ -13,7 +13,7 @@ from networks import FOUND, write_network
 from onnx import TensorProto, helper
 
 from armseg_ros.backends import tensorrt
-from armseg_ros.backends.base import choose_backend, open_backend
+from armseg_ros.backends.base import EngineSettings, choose_backend, open_backend
 from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.errors import BackendError
 from armseg_ros.segmenter import Segmenter
@@ -129,3 +129,13 @@ def test_auto_says_why_not_the_better_engines(
     assert str(choice) == f"{choice.backend.model.model_id} on onnxruntime-cpu; " + "; ".join(
         f"not {sentence}" for sentence in choice.refused
     )
+
+
+def test_a_size_that_the_model_ignores_is_no_obstacle(tmp_path: Path) -> None:
+    """No better engine may end the choice with an error of its own limits."""
+    path = write_network(tmp_path / "n.onnx")
+    choice = choose_backend(path, "auto", EngineSettings(network_size=0, precision="fp32"))
+    assert choice.backend.model.network_hw == (64, 64)
+    large = write_network(tmp_path / "d.onnx", dynamic=True)
+    with pytest.raises(BackendError, match="no side may be above 8192 px"):
+        choose_backend(large, "auto", EngineSettings(network_size=8224))

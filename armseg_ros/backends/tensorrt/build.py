@@ -16,7 +16,7 @@ from typing import IO
 
 from armseg_ros.backends.tensorrt.builder import BuildRequest, Built
 from armseg_ros.backends.tensorrt.environment import Device, child_environment
-from armseg_ros.errors import BackendError
+from armseg_ros.errors import BackendError, one_line
 
 GRACE_S = 5.0  # for a cancelled builder to end by itself
 POLL_S = 0.1
@@ -54,6 +54,15 @@ def build_in_child(
     Raises:
         BackendError: The build failed, was cancelled, or its process was killed.
     """
+    try:
+        return _build_in(request, report, stop, api)
+    except OSError as error:  # no room for the model in the folder of temporary files, no process
+        raise BackendError(f"the build could not be run ({one_line(error)})") from error
+
+
+def _build_in(
+    request: BuildRequest, report: Callable[[float], None], stop: threading.Event, api: str
+) -> Built:
     with tempfile.TemporaryDirectory(prefix="armseg_build_") as name:
         folder = Path(name)
         _write_request(folder, request, api)

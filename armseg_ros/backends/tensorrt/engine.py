@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -30,6 +31,7 @@ from armseg_ros.config import require_range
 from armseg_ros.errors import BackendError, ConfigError
 
 FOLDER_VARIABLE = "ARMSEG_ENGINES"
+DEFAULT_LEVEL = 3
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,7 @@ class BuildSettings:
             ``always`` builds whatever is there, which stays where the build fails.
         folder: Of the engines; None takes ``engine_folder()``.
         network_size: Side of the square input of a model with dynamic axes.
-        optimization_level: Of the builder, 0..5.
+        optimization_level: Of the builder, 0..5; None takes an engine of any, and builds at 3.
         workspace_mib: Most scratch memory of a layer in MiB; 0 chooses by the memory that is free.
     """
 
@@ -51,7 +53,7 @@ class BuildSettings:
     rebuild: Literal["auto", "never", "always"] = "auto"
     folder: Path | None = None
     network_size: int = 640
-    optimization_level: int = 3
+    optimization_level: int | None = None
     workspace_mib: int = 0
 
     def __post_init__(self) -> None:
@@ -64,8 +66,8 @@ class BuildSettings:
             raise ConfigError(
                 f"rebuild is {self.rebuild!r}, but must be 'auto', 'never' or 'always'"
             )
-        require_range("network_size", self.network_size, 32, 4096)
-        require_range("optimization_level", self.optimization_level, 0, 5)
+        if self.optimization_level is not None:
+            require_range("optimization_level", self.optimization_level, 0, 5)
         require_range("workspace_mib", self.workspace_mib, 0, 1 << 20)
 
 
@@ -172,6 +174,8 @@ def find_engine(
         return None, "the engine does not say what it was built for"
     precision = engine.key.precision if settings.precision == "auto" else settings.precision
     level = settings.optimization_level
+    if level is None:
+        level = engine.key.optimization_level
     wanted = make_key(onnx_sha256, environment, precision, level, engine.key.network_hw)
     if engine.dynamic:
         wanted = replace(wanted, network_hw=(settings.network_size,) * 2)
@@ -218,6 +222,8 @@ def build_engine(
     prepared = prepare(model, settings.precision, settings.network_size)
     reference = make_reference(model, prepared.network_hw)
     level = settings.optimization_level
+    if level is None:
+        level = DEFAULT_LEVEL
     key = make_key(onnx_sha256, environment, prepared.precision, level, prepared.network_hw)
     timing = _timing_path(key, settings)
     request = BuildRequest(
@@ -225,14 +231,15 @@ def build_engine(
         network_hw=prepared.network_hw,
         workspace_bytes=settings.workspace_mib * MIB or workspace_bytes(_device(environment)),
         optimization_level=level,
-        timing_cache=timing.read_bytes() if timing.is_file() else b"",
+        timing_cache=_read_timing(timing),
     )
     try:
         built = build_in_child(request, listener.progress, listener.stop, api)
     except BackendError as error:
         raise BackendError(f"{model}: {error}") from error
     if built.timing_cache:
-        write_atomic(timing, built.timing_cache)
+        with contextlib.suppress(BackendError):  # what is lost is speed, of the next build
+            write_atomic(timing, built.timing_cache)
     return EngineFile(
         plan=built.plan,
         key=key,
@@ -247,6 +254,13 @@ def _timing_path(key: EngineKey, settings: BuildSettings) -> Path:
     identity = f"{key.tensorrt} {key.chip} {key.driver}"
     name = f"timing-{sha256(identity.encode()).hexdigest()[:12]}.cache"
     return (settings.folder or engine_folder()) / name
+
+
+def _read_timing(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _device(environment: Environment) -> Device:

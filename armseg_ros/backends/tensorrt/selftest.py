@@ -117,7 +117,8 @@ def compare(reference: Mapping[str, Any], raw: RawOutput) -> Deviation:
     if len(found) != reference["row_count"] or wanted.shape[1:] != found.shape[1:]:
         raise BackendError(
             f"the engine answers with {found.shape} rows and scores, its model with "
-            f"({reference['row_count']}, {wanted.shape[-1]}); build it again"
+            f"({reference['row_count']}, {wanted.shape[-1]}); build it again with armseg engine "
+            "build --force"
         )
     found = found[reference["rows"]]
     off = np.abs(found[:, :4] - wanted[:, :4])
@@ -139,8 +140,9 @@ def require_agreement(reference: Mapping[str, Any], raw: RawOutput) -> Deviation
     deviation = compare(reference, raw)
     if not deviation.within_tolerance:
         raise BackendError(
-            f"the engine fails its self-test (it is off by {deviation}): build it again, if need "
-            "be with --precision fp32, and report the GPU and the version of TensorRT"
+            f"the engine fails its self-test (it is off by {deviation}): build it "
+            "again with armseg engine build --force, if need be with --precision fp32, and report "
+            "the GPU and the version of TensorRT"
         )
     return deviation
 

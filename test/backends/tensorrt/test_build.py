@@ -7,6 +7,7 @@ import importlib.util
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,9 +21,10 @@ from backends.tensorrt.detector import WIDTH, write_detector, write_segmenter
 
 from armseg_ros.backends.base import EngineSettings
 from armseg_ros.backends.onnx import OnnxBackend
+from armseg_ros.backends.tensorrt import engine
 from armseg_ros.backends.tensorrt.build import build_in_child, workspace_bytes
 from armseg_ros.backends.tensorrt.build_progress import BuildProgress
-from armseg_ros.backends.tensorrt.builder import BuildRequest
+from armseg_ros.backends.tensorrt.builder import BuildRequest, Built
 from armseg_ros.backends.tensorrt.engine import (
     BuildSettings,
     Listener,
@@ -186,6 +188,12 @@ def test_engine_is_built_once_and_again_where_it_does_not_fit(tmp_path: Path) ->
     found = ensure_engine(model, HERE, settings, listener, "no_such_module")
     assert found.plan == built.plan
     assert len(said) == 2
+    anyhow = replace(settings, optimization_level=None)  # as a node asks
+    assert ensure_engine(model, HERE, anyhow, listener, "no_such_module").plan == built.plan
+    other = replace(settings, optimization_level=4)
+    with pytest.raises(BackendError, match="no_such_module"):
+        ensure_engine(model, HERE, other, listener, "no_such_module")
+    assert "was built at optimization level 0 (now 4)" in said[-1]
 
     newer = replace(HERE, tensorrt="10.16.1")
     with pytest.raises(BackendError, match="No module named 'no_such_module'"):
@@ -214,6 +222,30 @@ def reference_fits(reference: Mapping[str, Any], model: Path) -> None:
             require_agreement(reference, wrong)
     with pytest.raises(BackendError, match="build it again"):
         compare(reference, RawOutput(raw.candidates[:-1], raw.prototypes))
+
+
+def test_a_timing_cache_that_cannot_be_kept_loses_no_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_segmenter(tmp_path / "totes.onnx")
+    settings = BuildSettings(folder=tmp_path / "engines")
+    monkeypatch.setattr(engine, "build_in_child", lambda *_: Built(b"ftrt", b"timing"))
+    listener = Listener(ignore, ignore)
+    key = ensure_engine(model, HERE, settings, listener).key
+    assert key is not None
+    assert key.optimization_level == 3
+    (timing,) = (tmp_path / "engines").glob("timing-*")
+    timing.unlink()
+    timing.mkdir()
+    (timing / "full").touch()
+    again = ensure_engine(model, HERE, replace(settings, rebuild="always"), listener)
+    assert again.plan == b"ftrt"
+
+
+def test_no_room_for_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(BackendError, match="the build could not be run"):
+        build_in_child(BuildRequest(b"", (32, 32), 1), ignore, threading.Event())
 
 
 def test_int8_is_only_made_of_quantised_models(tmp_path: Path) -> None:
