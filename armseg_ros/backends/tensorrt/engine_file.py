@@ -153,7 +153,10 @@ def _decode_ours(content: bytes) -> EngineFile:
         facts = json.loads(header)
         if not isinstance(facts, dict):
             raise ValueError("not a JSON object")
-    except ValueError as error:
+        names, self_test = facts.get("class_names", []), facts.get("self_test", {})
+        if not isinstance(names, list) or not isinstance(self_test, dict):
+            raise ValueError("not a list of names, or not an object")
+    except (ValueError, RecursionError) as error:
         raise BackendError("the header of the engine is damaged; build it again") from error
     if facts.get("format") != FORMAT:
         raise BackendError(
@@ -171,9 +174,9 @@ def _decode_ours(content: bytes) -> EngineFile:
         plan,
         "armseg",
         None if facts.get("key") is None else EngineKey.from_json(facts["key"]),
-        tuple(str(name) for name in facts.get("class_names", ())),
+        tuple(str(name) for name in names),
         bool(facts.get("dynamic")),
-        facts.get("self_test") or {},
+        self_test,
     )
 
 
@@ -189,7 +192,10 @@ def _decode_ultralytics(content: bytes, length: int) -> EngineFile:
             ordered = sorted(names.items(), key=lambda item: int(item[0]))
             names = [name for _, name in ordered]
         names = tuple(str(name) for name in names)
-    except (ValueError, SyntaxError, AttributeError, TypeError) as error:
+    except (
+        *(ValueError, SyntaxError, AttributeError, TypeError),
+        *(MemoryError, RecursionError),  # of brackets that nest a thousand deep
+    ) as error:
         raise BackendError(
             "the metadata that Ultralytics puts before an engine are damaged; export it again"
         ) from error

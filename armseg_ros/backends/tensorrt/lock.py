@@ -35,9 +35,9 @@ def exclusive(path: Path, stop: threading.Event, on_wait: Callable[[], None]) ->
             f"{path}: cannot be made ({error.strerror}); name another place for engines"
         ) from error
     try:
-        if not _try(handle):
+        if not _try(path, handle):
             on_wait()
-            while not _try(handle):
+            while not _try(path, handle):
                 if stop.wait(POLL_S):
                     raise BackendError(f"{path}: stopped while another process builds")
         yield
@@ -45,9 +45,13 @@ def exclusive(path: Path, stop: threading.Event, on_wait: Callable[[], None]) ->
         os.close(handle)
 
 
-def _try(handle: int) -> bool:
+def _try(path: Path, handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # as on some network file systems
+        raise BackendError(
+            f"{path}: cannot be locked ({error.strerror}); name another place for engines"
+        ) from error
     return True

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from armseg_ros.backends.tensorrt import engine_file
+from armseg_ros.backends.tensorrt import engine_file, lock
 from armseg_ros.backends.tensorrt.engine_file import (
     MAGIC,
     EngineFile,
@@ -43,6 +43,11 @@ OTHER = {
     "optimization_level": 2,
     "builder_schema": 2,
 }
+
+
+def ours(header: bytes) -> bytes:
+    """Put what is no header of ours where it belongs."""
+    return MAGIC + len(header).to_bytes(4, "little") + header
 
 
 def test_every_part_of_the_key_counts_and_is_explained() -> None:
@@ -105,8 +110,12 @@ def test_foreign_engines_are_read() -> None:
         (MAGIC, "header of the engine is damaged"),
         (MAGIC + b"\x02\x00\x00\x00[]", "header of the engine is damaged"),
         (encode_engine(ENGINE)[:-1] + b"!", "sha256 is another one"),
+        (ours(b'{"format": 1, "class_names": 7}'), "header of the engine is damaged"),
+        (ours(b'{"format": 1, "self_test": []}'), "header of the engine is damaged"),
+        (ours(b"[" * 100_000), "header of the engine is damaged"),
         (MAGIC + b"\x0d\x00\x00\x00" + b'{"format": 9}', "has format 9, this version reads 1"),
         (b"\x05\x00\x00\x00{oops", "Ultralytics"),
+        (b"\xa5\x86\x01\x00" + b'{"a":' + b"[" * 100_000, "Ultralytics"),
         (b"\x02\x00\x00\x00{}nothing", "no engine follows"),
     ],
 )
@@ -160,6 +169,18 @@ def test_waiting_for_the_lock_can_be_stopped(tmp_path: Path) -> None:
         exclusive(tmp_path / "a.lock", stop, stop.set),
     ):
         time.sleep(0)
+
+
+def test_file_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", none)
+    with (
+        pytest.raises(BackendError, match=r"a\.lock: cannot be locked \(No locks available\)"),
+        exclusive(tmp_path / "a.lock", threading.Event(), lambda: None),
+    ):
+        pytest.fail("it is not locked")
 
 
 def test_inspection_says_whether_it_fits() -> None:
