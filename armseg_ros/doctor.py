@@ -78,7 +78,7 @@ def examine_engines() -> Iterator[Finding]:
         yield Finding("ONNX Runtime", "ok", found)
     found = _version("openvino")
     if found is None:
-        advice = "for two to three times the speed on an Intel or AMD CPU: pip install openvino"
+        advice = "faster where the processor has bf16 or int8 instructions: pip install openvino"
         yield Finding("OpenVINO", "note", "not installed", advice)
     else:
         yield Finding("OpenVINO", "ok", found)
@@ -121,7 +121,10 @@ def _examine_device(environment: Environment) -> Iterator[Finding]:
         f"{device.name}, sm_{major}{minor}, {device.multiprocessors} multiprocessors, {kind}",
     )
     memory = f"{device.memory_free / GIGABYTE:.1f} of {device.memory_total / GIGABYTE:.1f} GiB free"
-    if device.memory_free >= SEGMENTER_MEMORY:
+    if not device.memory_free:
+        advice = "other programs may have all of it: nvidia-smi or tegrastats lists them"
+        yield Finding("GPU memory", "note", "the driver does not say how much is free", advice)
+    elif device.memory_free >= SEGMENTER_MEMORY:
         yield Finding("GPU memory", "ok", memory)
     else:
         advice = "end other programs that use it (nvidia-smi or tegrastats lists them)"

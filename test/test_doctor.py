@@ -52,6 +52,8 @@ def test_everything_that_can_be_wrong_with_a_gpu_has_advice() -> None:
     assert "JetPack 5" in found(replace(GOOD, tensorrt="8.5.2"))["TensorRT"].advice
     full = found(replace(GOOD, device=replace(ORIN, memory_free=1 << 20)))["GPU memory"]
     assert "close the desktop" in full.advice
+    silent = found(replace(GOOD, device=replace(ORIN, memory_free=0)))["GPU memory"]
+    assert silent.found == "the driver does not say how much is free"
 
 
 def test_small_buffers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,26 +104,34 @@ def _describe(network: Any, model: Path, network_size: int) -> ModelInfo:
         found = ", ".join(str(port) for port in network.inputs)
         raise BackendError(f"{model}: expected one float image input, found {found}")
     port = network.input(0)
-    axes = [axis.get_length() if axis.is_static else None for axis in port.get_partial_shape()]
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        raise BackendError(f"{model}: its input has no shape; export it with one")
+    axes = [axis.get_length() if axis.is_static else None for axis in shape]
     hw = read_network_hw(axes, network_size, model)
     if None in axes:
-        network.reshape({port: [1, 3, *hw]})
+        try:
+            network.reshape({port: [1, 3, *hw]})
+        except Exception as error:
+            raise BackendError(
+                f"{model}: OpenVINO cannot run it at {hw[0]}x{hw[1]}: {one_line(error)}"
+            ) from error
     return ModelInfo(
         path=model,
         sha256=file_sha256(model),
         network_hw=hw,
-        class_names=read_class_names(_metadata(network, "names"), model),
-        precision=_metadata(network, "precision") or "",
+        class_names=read_class_names(_metadata(network, "names", model), model),
+        precision=_metadata(network, "precision", model) or "",
     )
 
 
-def _metadata(network: Any, key: str) -> str | None:
+def _metadata(network: Any, key: str, model: Path) -> str | None:
     """Read one of the metadata properties of an ONNX file."""
     path = ["framework", key]  # where OpenVINO keeps them
     try:
         return str(network.get_rt_info(path).astype(str)) if network.has_rt_info(path) else None
     except UnicodeDecodeError as error:
-        raise BackendError(f"its metadata {key!r} is no text; export the model again") from error
+        raise BackendError(f"{model}: its metadata {key!r} is no text; export it again") from error
 
 
 def _compile(core: Any, network: Any, model: ModelInfo, settings: EngineSettings) -> Any:

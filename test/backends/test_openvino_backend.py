@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from networks import FOUND, write_network
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("openvino", reason="openvino is not installed")
 from armseg_ros.backends import openvino as module
@@ -109,6 +109,24 @@ def test_other_networks_are_refused_with_their_shapes(tmp_path: Path, shape: lis
     onnx.save(model, tmp_path / "classifier.onnx")
     with pytest.raises(BackendError, match=r"classifier.onnx: .*(\[1, 3, 1, 1\]|4|batch 2|60x64)"):
         open_openvino(tmp_path / "classifier.onnx")
+
+
+def test_sizes_that_the_network_cannot_have(tmp_path: Path) -> None:
+    """A graph that works at one size although its input is open, and one that tells no shape."""
+    weights = numpy_helper.from_array(np.array([1, 3, 64, 64]), "shape")
+    for shape, said in (([1, 3, "h", "w"], "OpenVINO cannot run it at 32x32"), (None, "no shape")):
+        graph = helper.make_graph(
+            [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+            "fixed",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 64, 64])],
+            [weights],
+        )
+        opset = helper.make_opsetid("", 17)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+        onnx.save(model, tmp_path / "fixed.onnx")
+        with pytest.raises(BackendError, match=rf"fixed.onnx: .*{said}"):
+            open_backend(tmp_path / "fixed.onnx", "openvino", 1, 32, precision="fp32")
 
 
 def test_integer_input_is_refused(tmp_path: Path) -> None:
