@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,24 @@ class OpenVinoBackend:
 
 def _open_core() -> Any:
     try:
-        import openvino
+        import openvino  # noqa: F401
     except ImportError as error:
         raise BackendError(
             f"OpenVINO cannot be imported ({one_line(error)}): pip install 'armseg_ros[openvino]'"
         ) from error
+    return _make_core()
+
+
+@cache
+def _make_core() -> Any:
+    """Make the one core of this process.
+
+    Each core gives its thread a signal stack of its own, and takes back the former one at its end.
+    Cores that do not end in the order of their starts so leave a stack that was freed, and the
+    next signal with a Python handler, Ctrl-C for one, is a segmentation fault.
+    """
+    import openvino
+
     return openvino.Core()
 
 

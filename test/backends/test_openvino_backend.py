@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +23,18 @@ from armseg_ros.models import default_model_path
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.synthetic.render import render_tote
 from armseg_ros.types import Frame
+
+SIGNALLED = """
+import os, signal, sys
+from pathlib import Path
+from armseg_ros.backends.base import open_backend
+
+first, second = (open_backend(Path(sys.argv[1]), "openvino", 1, 64) for _ in range(2))
+del first
+del second
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
 
 
 def open_openvino(path: Path, **options: object) -> object:
@@ -77,6 +90,14 @@ def test_closed_backend_says_so(tmp_path: Path) -> None:
     backend.close()
     with pytest.raises(BackendError, match="closed"):
         backend.infer(np.zeros((1, 3, 64, 64), np.float32))
+
+
+def test_a_signal_is_handled_after_reloads(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "n.onnx")
+    # Python's faulthandler gives the process a signal stack, which OpenVINO replaces.
+    command = [sys.executable, "-X", "faulthandler", "-c", SIGNALLED, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def test_tensor_of_another_size_is_one_sentence(tmp_path: Path) -> None:
