@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 
+from armseg_ros.backends.freed_memory import use_one_arena
 from armseg_ros.threads import use_one_blas_thread
 
 WATCH = "standard input"
@@ -30,6 +31,7 @@ def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool =
         sentence).
     """
     use_one_blas_thread()
+    use_one_arena()
     stop = stop_on_signals()
     if end_with_parent:
         watch = threading.Thread(target=_stop_after_input, args=(stop,), name=WATCH, daemon=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +34,38 @@ def test_it_goes_back_to_the_operating_system() -> None:
     for piece in kept:
         libc.free(piece)
     assert before - after > 0.8 * len(freed) * PIECE_BYTES / 2**20
+
+
+NODE = """
+import ctypes, os, sys, tempfile, threading, types
+
+def heaps(*_):
+    meet, libc = threading.Barrier(4), ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    def take(): meet.wait(), libc.malloc(1000), meet.wait()
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    libc.fopen.restype = ctypes.c_void_p
+    with tempfile.NamedTemporaryFile() as file:
+        stream = ctypes.c_void_p(libc.fopen(file.name.encode(), b"w"))
+        libc.malloc_info(0, stream), libc.fclose(stream)
+        return file.read().count(b"<heap nr=")
+
+sys.modules["armseg_ros.ros.segmenter_node"] = types.SimpleNamespace(main=heaps)
+from armseg_ros.ros.process import run_segmenter
+print(run_segmenter([]))
+"""
+
+
+@pytest.mark.parametrize(("setting", "one"), [({}, True), ({"MALLOC_ARENA_MAX": "4"}, False)])
+def test_threads_of_a_node_share_a_heap_unless_the_user_says_otherwise(
+    setting: dict[str, str], one: bool
+) -> None:
+    if not hasattr(ctypes.CDLL(None), "malloc_info"):
+        pytest.skip("this C library has no such setting")
+    environment = {k: v for k, v in os.environ.items() if k != "MALLOC_ARENA_MAX"} | setting
+    said = subprocess.run(
+        [sys.executable, "-c", NODE], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (int(said.stdout) == 1) is one
