@@ -46,6 +46,11 @@ class Memory:
         self.samples.append((elapsed_s, mib))
 
     @property
+    def first_mib(self) -> float:
+        """The first measurement; NaN before it."""
+        return self.samples[0][1] if self.samples else float("nan")
+
+    @property
     def last_mib(self) -> float:
         """The last measurement; NaN before the first."""
         return self.samples[-1][1] if self.samples else float("nan")

@@ -75,7 +75,8 @@ def report(outcome: Outcome) -> str:
         "lost": str(ledger.lost),
         "node counts": f"{node.received} received, {node.answered} answered, "
         f"{sum(node.dropped.values())} dropped",
-        "memory": f"{memory.last_mib:.0f} MiB at the end, {memory.peak_mib:.0f} at most, {growth}",
+        "memory": f"{memory.first_mib:.0f} MiB at the start, {memory.last_mib:.0f} at the end, "
+        f"{memory.peak_mib:.0f} at most, {growth}",
         "done to it": actions or "nothing",
     }
     return "\n".join(f"{name:12}{text}" for name, text in lines.items())

@@ -105,7 +105,7 @@ def test_promises_that_are_kept() -> None:
     assert broken_promises(result) == []
     text = report(result)
     assert "dropped     1 not readable, 1 replaced by a newer one" in text
-    assert "memory      101 MiB at the end, 101 at most, +0.50 MiB per 10 min" in text
+    assert "memory      100 MiB at the start, 101 at the end, 101 at most, +0.50 MiB per" in text
     assert "done to it  2 model reloads" in text
 
 
