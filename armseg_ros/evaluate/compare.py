@@ -110,15 +110,26 @@ def _times(run: Run, sample_ids: Sequence[str]) -> FloatArray:
 
 
 def _require_same_truth(a: Run, b: Run, measured: Sequence[Measured]) -> None:
+    names = measured[0].sample_ids
     counts = [part.sums["objects"] for part in measured]
-    unlike = np.flatnonzero(counts[0] != counts[1])
+    pixels = [_truth_pixels(run, names) for run in (a, b)]
+    unlike = np.flatnonzero((counts[0] != counts[1]) | (pixels[0] != pixels[1]))
     if len(unlike):
         first = int(unlike[0])
+        found = [f"{counts[k][first]:.0f} objects ({pixels[k][first]:.0f} px)" for k in range(2)]
         raise DataError(
-            f"the ground truth of {len(unlike)} pictures differs: {measured[0].sample_ids[first]} "
-            f"has {counts[0][first]:.0f} objects in {a.folder} and {counts[1][first]:.0f} in "
-            f"{b.folder}; evaluate both on the same labels"
+            f"the ground truth of {len(unlike)} pictures differs: {names[first]} has {found[0]} in "
+            f"{a.folder} and {found[1]} in {b.folder}; evaluate both on the same labels"
         )
+
+
+def _truth_pixels(run: Run, sample_ids: Sequence[str]) -> FloatArray:
+    """(S,) pixels of all ground truths of each picture, which tell labels that were redrawn."""
+    table = run.read_instances(["sample_id", "area"], where=pc.field("kind") == "truth")
+    places = pc.index_in(table["sample_id"], value_set=pa.array(sample_ids, pa.string()))
+    known = pc.is_valid(places)
+    rows, areas = places.filter(known).to_numpy(), table["area"].filter(known).to_numpy()
+    return np.bincount(rows, areas, minlength=len(sample_ids))
 
 
 def _deltas(
