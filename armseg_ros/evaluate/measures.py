@@ -41,7 +41,6 @@ RATIOS = {
     },
 }  # fmt: skip
 MEASURES = (*PRECISIONS, *RATIOS)
-LOWER_IS_BETTER = tuple(name for name in RATIOS if name.endswith("_rate"))
 MOST_DRAWS, FEWEST_DRAWS = 1000, 60
 MOST_PICTURES = 1000  # of a bootstrap for intervals; more would not change them visibly
 DRAW_COST = 2e8  # predictions and true positives looked at in all draws; a minute of one core

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from armseg_ros.types import Float32Array
 
 Method = Literal["auto", "tsne", "pca"]
-METHODS: tuple[Method, ...] = ("auto", "tsne", "pca")
 
 # scikit-learn's t-SNE takes minutes beyond this; the rest is placed among these (see docs).
 LANDMARKS = 3000

@@ -132,15 +132,6 @@ def sweep_chart(sweep: Sequence[dict[str, Any]]) -> Chart:
     return {"data": data, "layout": layout | {"legend": legend, "height": 430}}
 
 
-def bars_chart(names: Sequence[str], values: npt.ArrayLike, x: str) -> Chart:
-    """Draw counts as horizontal bars, the first on top."""
-    data = [{"type": "bar", "orientation": "h", "y": list(names), "x": numbers(values),
-             "marker": {"color": BLUE}}]  # fmt: skip
-    height = 90 + 30 * len(names)
-    layout = _layout(x, "", yaxis={"autorange": "reversed"}, height=height, bargap=0.35)
-    return {"data": data, "layout": layout}
-
-
 def histogram_chart(counts: npt.ArrayLike, edges: npt.ArrayLike, x: str, y: str) -> Chart:
     """Draw a histogram that was counted before, so that the page stays small."""
     edges = np.asarray(edges, np.float64)
