@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from armseg_ros.data.new_folder import new_folder
 from armseg_ros.evaluate.measures import Measured, intervals, measure
 from armseg_ros.evaluate.read_run import Run
 from armseg_ros.report import confusion, failures, pages, sections
@@ -38,7 +39,7 @@ def build_report(
 
     Args:
         run: The run.
-        folder: Where the pages go; made if needed, and refused unless empty.
+        folder: Where the pages go; refused unless empty. It appears when it is whole.
         source: Where the pictures are now (for a run of several sources the folder that holds
             them by name); None takes the places that the run names.
         image_topic: Topic of the pictures, where a bag holds several.
@@ -52,12 +53,12 @@ def build_report(
         DataError: The folder is in use or cannot be written, or ``source`` does not open.
     """
     pictures = pictures_of(run, source, image_topic)
-    pages.make_folder(folder)
-    pages.write_static(folder, STATIC)
-    gallery = _gallery(run, folder, pictures, most_failures)
-    base = _base(run)
-    pages.write_page(folder, "gallery.html", **base, **gallery)
-    pages.write_page(folder, "index.html", **base, **_overview(run), failures=gallery["counts"])
+    with new_folder(folder) as place:
+        pages.write_static(place, STATIC)
+        gallery = _gallery(run, place, pictures, most_failures)
+        base = _base(run)
+        pages.write_page(place, "gallery.html", **base, **gallery)
+        pages.write_page(place, "index.html", **base, **_overview(run), failures=gallery["counts"])
     shown = len(gallery["cards"])
     return {"pictures": len(run.samples), "failures": shown, "problems": gallery["problems"]}
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -173,11 +173,16 @@ class _Picture:
         self._image = item.frame().image
         hw = self._image.shape[:2]
         truth = item.truth()
-        counted = sum(1 for kind, _ in rows if kind == "truth")
-        if truth is not None and counted != len(truth):
+        counted = Counter(kind for kind, _ in rows)
+        if truth is not None and counted["truth"] != len(truth):
             raise DataError(
-                f"{len(truth)} ground truths in the source, {counted} in the run; the source has "
-                "changed since"
+                f"{len(truth)} ground truths in the source, {counted['truth']} in the run; the "
+                "source has changed since"
+            )
+        if counted["prediction"] != len(records):
+            raise DataError(
+                f"{len(records)} predictions in predictions.json, {counted['prediction']} in the "
+                "tables; evaluate again"
             )
         self._rows = rows
         self._masks: dict[tuple[str, int], Mask] = {}

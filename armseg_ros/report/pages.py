@@ -11,26 +11,10 @@ from typing import Any
 import jinja2
 import plotly.offline
 
-from armseg_ros.errors import DataError
-
 TEMPLATES = Path(__file__).parent / "templates"
 STATIC = Path(__file__).parent / "static"
 PLOTLY = "plotly.min.js"
 DASH = "\N{EN DASH}"
-
-
-def make_folder(folder: Path) -> None:
-    """Make an empty folder for pages.
-
-    Raises:
-        DataError: It exists and holds something, or cannot be made.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} exists already and is not empty; choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be made: {error.strerror or error}") from error
 
 
 def write_static(folder: Path, names: tuple[str, ...]) -> None:

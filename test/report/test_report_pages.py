@@ -26,6 +26,7 @@ from plotly import graph_objects
 from armseg_ros.cli.main import main
 from armseg_ros.data.bag import write_bag_from_coco
 from armseg_ros.data.source import open_source
+from armseg_ros.errors import DataError
 from armseg_ros.evaluate.read_run import read_run
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
@@ -278,6 +279,19 @@ def test_the_command_and_a_source_that_moved(
         f"{tmp_path}/moved/index.html: 7 pictures, 2 failures in the gallery\n"
     )
     assert len(list((tmp_path / "moved/crops").iterdir())) == 2
+
+
+def test_lost_predictions_are_named_and_a_failed_report_leaves_nothing(
+    run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run/predictions.json").unlink()
+    written = build_report(read_run(tmp_path / "run"), tmp_path / "report")
+    assert "0 predictions in predictions.json" in written["problems"][0]
+    (tmp_path / "run/instances.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="missing or not closed"):
+        build_report(read_run(tmp_path / "run"), tmp_path / "second")
+    assert not (tmp_path / "second").exists()
 
 
 def test_a_run_of_several_sources_shows_the_pictures_of_all(tmp_path: Path) -> None:

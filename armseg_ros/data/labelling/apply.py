@@ -4,10 +4,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -18,6 +14,7 @@ from armseg_ros.data.labelling.chosen import check_source, chosen, chosen_names
 from armseg_ros.data.labelling.coco import write_coco
 from armseg_ros.data.labelling.cvat import write_cvat
 from armseg_ros.data.labelling.label_studio import write_label_studio
+from armseg_ros.data.new_folder import new_folder
 from armseg_ros.data.selection import Pick, Selection
 from armseg_ros.data.source import Source
 from armseg_ros.errors import DataError
@@ -62,7 +59,7 @@ def apply(
         return _write_bag(selection, source, output)
     pictures = chosen(selection, source, score_threshold)
     progress = tqdm(pictures, total=count, desc="writing", unit="picture", disable=None)
-    with _new_folder(output) as folder:
+    with new_folder(output) as folder:
         if chosen_format == "cvat":
             return write_cvat(progress, folder)
         if chosen_format == "labelstudio":
@@ -88,15 +85,3 @@ def _write_bag(selection: Selection, source: Source, output: Path) -> int:
     if source.kind == "coco":
         return write_bag_from_coco(source.path, source.split, output, keep=keep)
     raise DataError("a bag is cut from one bag or COCO folder; name one, not several or pictures")
-
-
-@contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder to write to, which gets its name only when all went well."""
-    workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        yield workplace
-        workplace.chmod(0o755)
-        workplace.rename(path)
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from armseg_ros.config import require_range
+from armseg_ros.data.new_folder import new_folder
 from armseg_ros.errors import DataError
 from armseg_ros.latent.explorer.boxes import read_boxes
 from armseg_ros.latent.explorer.content import HERE, SCRIPTS, Content
@@ -70,7 +71,14 @@ def build_explorer(
             is in use or cannot be written, ``onto`` holds no map of this model, or
             ``selection`` none of these pictures.
     """
-    _refuse_used(output)
+    with new_folder(output) as folder:
+        content = _content(folders, folder, config)
+        _write(folder, content, date)
+    return content.notes()
+
+
+def _content(folders: Sequence[Path], folder: Path, config: ExplorerConfig) -> Content:
+    """Read the runs, and write the thumbnails into the folder."""
     population = load_population(folders, seed=config.seed)
     if len(population) > MOST_PICTURES:
         raise DataError(
@@ -81,32 +89,11 @@ def build_explorer(
         population = with_picks(population, config.selection)
     near = find_neighbours(population.reduced, config.neighbours)
     layout = _lay_out(population, config)
-    output = output.resolve()
-    part = output.with_name(f".{output.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)  # of a build that was killed
-        part.mkdir(parents=True)
-        thumbnails = None
-        if config.thumbnails:
-            thumbnails = write_thumbnails(population, part / "thumbnails", config.pictures)
-        boxes = read_boxes(population)
-        content = Content(population, layout, near, boxes, thumbnails, config.seed)
-        _write(part, content, date)
-        if output.exists():  # and is empty; somebody may stand in it
-            for path in part.iterdir():
-                path.rename(output / path.name)
-        else:
-            part.rename(output)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return content.notes()
-
-
-def _refuse_used(output: Path) -> None:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DataError(f"{output} exists already and is not empty; choose another folder")
+    thumbnails = None
+    if config.thumbnails:
+        thumbnails = write_thumbnails(population, folder / "thumbnails", config.pictures)
+    boxes = read_boxes(population)
+    return Content(population, layout, near, boxes, thumbnails, config.seed)
 
 
 def _lay_out(population: Population, config: ExplorerConfig) -> Map:
