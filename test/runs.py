@@ -146,6 +146,8 @@ def make_summary(
             "unanswered": [],
         },
         "accuracy": None,
+        "splits": None,
+        "flags": None,
         "versions": {},
         "times": {
             "started": "2026-11-25T00:00:00+00:00",

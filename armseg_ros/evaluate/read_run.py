@@ -19,6 +19,9 @@ from armseg_ros.errors import DataError, shown
 from armseg_ros.evaluate.summary import FORMAT_VERSION
 from armseg_ros.evaluate.tables import INSTANCES, SAMPLES
 
+_SECTIONS = ("complete", "data", "model", "settings", "frames", "accuracy", "splits", "flags",
+             "versions", "times")  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Run:
@@ -118,6 +121,9 @@ def _read_summary(folder: Path) -> dict[str, Any]:
             f"{folder}: the run was written by a newer version (format {summary['format']}, "
             f"expected {FORMAT_VERSION}); update armseg_ros"
         )
+    lacking = [name for name in _SECTIONS if name not in summary]
+    if lacking:
+        raise DataError(f"{path}: lacks {', '.join(lacking)}; evaluate again")
     return summary
 
 

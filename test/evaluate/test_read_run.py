@@ -84,6 +84,10 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no column": (_drop_column, "older version .samples.parquet lacks the column objects_missed"),
     "no table": (lambda run: (run / "samples.parquet").unlink(), "missing or not closed"),
     "broken summary": (lambda run: (run / "summary.json").write_text("{"), "cannot be read"),
+    "half a summary": (
+        lambda run: totes.edit_json(run / "summary.json", lambda summary: summary.pop("model")),
+        r"summary\.json: lacks model; evaluate again$",
+    ),
     "no config": (lambda run: (run / "config.yaml").unlink(), "cannot be read"),
     "odd config": (lambda run: (run / "config.yaml").write_text("3"), "expected settings"),
     "no run": (_empty, "expected a run of 'armseg evaluate'"),
