@@ -44,8 +44,12 @@ def run(args: argparse.Namespace) -> int:
     from armseg_ros.evaluate.read_run import read_run
 
     conditions = [parse_condition(text, FIGURES) for text in args.fail_if]
-    comparison = compare(*(read_run(path, features=False) for path in (args.run_a, args.run_b)))
+    runs = [read_run(path, features=False) for path in (args.run_a, args.run_b)]
+    comparison = compare(*runs)
     holding = [condition for condition in conditions if condition.holds(comparison.deltas)]
+    for place, one in zip(("first", "second"), runs, strict=True):
+        model = one.summary["model"]
+        print(f"{place + ':':8}{one.folder}, {model['model_id']} on {model['backend']}")
     print(comparison_text(comparison, args.show))
     if args.json:
         _write_json(comparison, args.json)

@@ -129,7 +129,7 @@ def _truth_pixels(run: Run, sample_ids: Sequence[str]) -> FloatArray:
     places = pc.index_in(table["sample_id"], value_set=pa.array(sample_ids, pa.string()))
     known = pc.is_valid(places)
     rows, areas = places.filter(known).to_numpy(), table["area"].filter(known).to_numpy()
-    return np.bincount(rows, areas, minlength=len(sample_ids))
+    return np.bincount(rows, areas, minlength=len(sample_ids)).astype(np.float64)
 
 
 def _deltas(
@@ -141,13 +141,15 @@ def _deltas(
     for _ in range(draws):
         for name, change in _draw(measured, times, rng).items():
             drawn[name].append(change)
+    labelled, answered = len(measured[0].sample_ids), len(times[0])
+    pictures = dict.fromkeys(MEASURES, labelled) | dict.fromkeys(LATENCIES, answered)
     return {
         name: Delta(
             name,
             known(whole[0][name]),
             known(whole[1][name]),
             known(whole[1][name] - whole[0][name]),
-            interval(drawn[name]),
+            interval(drawn[name]) if pictures[name] > 1 else None,  # draws of one are all alike
         )
         for name in FIGURES
     }

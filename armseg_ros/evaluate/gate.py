@@ -72,16 +72,17 @@ class Condition:
         """Say whether the comparison fails by it.
 
         Raises:
-            DataError: The runs do not define this figure, so nothing can be said.
+            DataError: The runs do not define this figure or its interval: nothing can be said.
         """
         delta = deltas[self.name]
         value = delta.change
         if self.end:
             value = delta.interval[self.end == "high"] if delta.interval else None
         if value is None:
+            lacking = "is not measured in both runs" if delta.change is None else "has no interval"
             raise DataError(
-                f"--fail-if {self.text!r}: {self.name} is not measured in both runs, so the "
-                "condition says nothing; leave it out or evaluate on labelled pictures"
+                f"--fail-if {self.text!r}: {self.name} {lacking}, so the condition says nothing; "
+                "leave it out or evaluate more labelled pictures"
             )
         return _OPERATORS[self.operator](value, self.number)
 

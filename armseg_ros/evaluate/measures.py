@@ -180,8 +180,9 @@ def intervals(
     most_draws: int = MOST_DRAWS,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Give 95 % bootstrap intervals that draw whole pictures; None where most draws say nothing.
+    """Give 95 % bootstrap intervals that draw whole pictures.
 
+    None where most draws say nothing, and of one picture, whose draws are all alike.
     From more than ``MOST_PICTURES`` so many are drawn by chance, and the interval is narrowed by
     the root of their share (m out of n bootstrap; Bickel, Götze and van Zwet, 1997).
     """
@@ -195,7 +196,7 @@ def intervals(
         part, size = measured.part(chosen), MOST_PICTURES
     centre = part.values(names=names)
     drawn: dict[str, list[float | None]] = {name: [] for name in names}
-    for _ in range(min(most_draws, part.draws()) if size else 0):
+    for _ in range(min(most_draws, part.draws()) if size > 1 else 0):
         weights = np.bincount(rng.integers(0, size, size), minlength=size)
         for name, value in part.values(weights, names).items():
             moved = whole[name] + narrower * (value - centre[name])

@@ -34,6 +34,7 @@ def test_a_gate_fails_with_its_condition(
     assert main(["compare", *runs, *gates, "--json", str(out)]) == 1
     printed = capsys.readouterr().out
     assert printed.splitlines()[-1] == "failed: recall < -0.01"
+    assert printed.startswith(f"first:  {runs[0]}, oracle@0 on oracle\nsecond: {runs[1]}, oracle@0")
     assert "6 pictures in both runs, 6 labelled" in printed
     written = json.loads(out.read_text())
     assert written["deltas"]["recall"]["a"] == 1.0

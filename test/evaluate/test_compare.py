@@ -65,6 +65,17 @@ def test_a_run_against_itself_has_no_change(folder: Path, tmp_path: Path) -> Non
     assert {delta.interval for delta in comparison.deltas.values()} == {(0.0, 0.0)}
 
 
+def test_one_picture_has_no_interval(folder: Path, tmp_path: Path) -> None:
+    source = open_source(folder)
+    alone = names_of(source)[3]
+    others = [name for name in names_of(source) if name != alone]
+    a = run_on(folder, Oracle(source, perfect=True, silent=others), tmp_path / "a")
+    b = run_on(folder, Planter(source, {alone: MISSED}), tmp_path / "b")
+    deltas = compare(a, b, most_draws=50).deltas
+    assert deltas["recall"].change < 0
+    assert {delta.interval for delta in deltas.values()} == {None}
+
+
 def test_only_pictures_that_both_answered_count(folder: Path, tmp_path: Path) -> None:
     source = open_source(folder)
     names = names_of(source)

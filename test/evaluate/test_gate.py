@@ -52,3 +52,10 @@ def test_a_figure_that_is_not_measured_is_no_pass() -> None:
     for text in ("object_mask_ap < 0", "object_mask_ap.low < 0"):
         with pytest.raises(DataError, match="object_mask_ap is not measured in both runs"):
             parse_condition(text, NAMES).holds(DELTAS)
+
+
+def test_a_figure_without_interval_is_no_pass() -> None:
+    deltas = {"f1": Delta("f1", 0.5, 0.4, -0.1, None)}
+    assert parse_condition("f1 < 0", NAMES).holds(deltas)
+    with pytest.raises(DataError, match=r"f1 has no interval, .* more labelled pictures$"):
+        parse_condition("f1.high < 0", NAMES).holds(deltas)

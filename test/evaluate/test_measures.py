@@ -94,3 +94,9 @@ def test_no_pictures_have_no_figures(measured: Measured) -> None:
     empty_picture = measured.part(np.arange(9) == 0)
     assert np.isnan(empty_picture.values(names=tuple(RATIOS))["recall"])
     assert intervals(empty_picture, ("recall",), most_draws=50)["recall"] is None
+
+
+def test_one_picture_has_no_interval(measured: Measured) -> None:
+    one = measured.part(np.arange(9) == 1)
+    assert 0 <= one.values(names=("recall",))["recall"] <= 1
+    assert intervals(one, ("recall",), most_draws=50)["recall"] is None
