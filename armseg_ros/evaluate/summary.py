@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
@@ -26,7 +27,7 @@ from armseg_ros.types import CLASS_NAMES
 
 FORMAT_VERSION = 2
 PERCENTILES = (50, 90, 99)
-_PACKAGES = ("armseg_ros", "numpy", "onnxruntime", "pycocotools")
+_PACKAGES = ("armseg_ros", "numpy", "onnxruntime", "openvino", "tensorrt", "pycocotools")
 
 
 @dataclass(slots=True)
@@ -168,11 +169,9 @@ def data_of(source: Source, content_sha256: str) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """List the versions of what can move the figures."""
-    out = {"opencv": cv2.__version__}
+    """List the versions of what can move the figures, as far as it is installed."""
+    out = {"opencv": cv2.__version__, "armseg_ros": "source tree, not installed"}
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             out[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            out[package] = "not installed"
     return out

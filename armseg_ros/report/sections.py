@@ -31,7 +31,7 @@ from armseg_ros.report.curves import (
 Section = dict[str, Any]
 TARGETS = ("over", "under")
 SCATTER_POINTS = 3000  # drawn by chance from longer runs
-# Title, name of the measure, whether more is better.
+# Title, name of the measure, what it is.
 TILES = (
     ("Mask AP", "object_mask_ap", "IoU 0.50 to 0.95"),
     ("AP50", "object_mask_ap50", "mask IoU 0.50"),
@@ -226,7 +226,7 @@ def latency(run: Run) -> Section | None:
     total = _finite(run.samples["total_ms"])
     section: Section = {"stages": stages, "chart": charts.latency_chart(stages), "spread": None}
     if len(total) > 1:
-        top = float(np.percentile(total, 99.5))
+        section["top"] = top = float(np.percentile(total, 99.5))
         counts, edges = np.histogram(np.minimum(total, top), bins=40)
         section["spread"] = charts.histogram_chart(counts, edges, "ms a picture, whole", "pictures")
     return section

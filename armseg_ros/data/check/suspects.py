@@ -64,11 +64,12 @@ def _check_picture(
             continue
         best = int(np.argmax(iou[place]))
         against, overlap = sure[best], float(iou[place, best])
-        words = f"a {against['class_name']} of score {against['score']:.2f}, box IoU {overlap:.2f}"
+        name, score = against["class_name"], against["score"]
+        words = f"{name} (score {score:.2f}, box IoU {overlap:.2f})"
         if against["class_id"] != row["class_id"] and overlap >= OTHER_CLASS_IOU:
-            detail, rule = f"labelled {row['class_name']}, predicted is {words}", "wrong-class"
+            detail, rule = f"labelled {row['class_name']}, predicted {words}", "wrong-class"
         elif against["class_id"] == row["class_id"] and overlap >= SAME_PLACE_IOU:
-            detail, rule = f"matched by nothing, but there is {words}", "bad-outline"
+            detail, rule = f"matched by nothing, but near a predicted {words}", "bad-outline"
         else:
             continue
         yield Finding(
