@@ -32,7 +32,8 @@ OPTIONAL = {  # extras, ROS by its own wheels, and what is only looked for
 }  # fmt: skip
 ROS_MODULES = {
     "ament_index_python", "builtin_interfaces", "diagnostic_msgs", "launch", "launch_ros",
-    "lifecycle_msgs", "rcl_interfaces", "rclpy", "sensor_msgs", "std_msgs", "std_srvs",
+    "launch_pytest", "lifecycle_msgs", "rcl_interfaces", "rclpy", "rosgraph_msgs", "sensor_msgs",
+    "std_msgs", "std_srvs",
 }  # fmt: skip
 
 
@@ -84,6 +85,8 @@ def test_package_xml_names_every_ros_package_that_is_imported() -> None:
     used = (imported(ROOT / "armseg_ros") | imported(ROOT / "launch")) & ROS_MODULES
     assert {"rclpy", "sensor_msgs", "launch_ros"} <= used
     assert used <= named
+    tested = {e.text for e in PACKAGE_XML.findall("test_depend")}
+    assert imported(ROOT / "test") & ROS_MODULES <= named | tested
     assert PACKAGE_XML.findtext("export/build_type") == "ament_cmake"
     assert PACKAGE_XML.findtext("member_of_group") == "rosidl_interface_packages"
 
