@@ -35,6 +35,8 @@ def broken_promises(outcome: Outcome) -> list[str]:
     """Name what the node did not keep, in one sentence each; empty where all is well."""
     ledger, node, slope = outcome.ledger, outcome.node, outcome.memory.slope()
     out = list(ledger.wrong)
+    if not ledger.answered:
+        out.append("no image was answered, so nothing was tested")
     if ledger.lost:
         out.append(f"{ledger.lost} images were neither answered nor counted as dropped")
     if not node.balanced:

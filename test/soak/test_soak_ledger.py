@@ -126,6 +126,11 @@ def test_promises_that_are_broken(node: NodeCounts, growth: float, sentence: str
     assert any(sentence in promise for promise in broken), broken
 
 
+def test_a_soak_without_an_answer_proves_nothing() -> None:
+    [broken] = broken_promises(outcome(Ledger(), NodeCounts()))
+    assert "no image was answered" in broken
+
+
 def test_a_lost_image_breaks_a_promise() -> None:
     ledger = sent(True, True)
     ledger.answer("image 1", 0)
