@@ -122,11 +122,8 @@ def test_topics_of_several_cameras() -> None:
     assert joined == ["", "/a", "x/a"]
 
 
-@pytest.mark.parametrize(
-    ("argument", "package"), [("rviz", "rviz2"), ("foxglove", "foxglove_bridge")]
-)
 def test_viewer_that_is_not_installed_is_named(
-    argument: str, package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
     context = LaunchContext()
