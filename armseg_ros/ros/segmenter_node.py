@@ -147,14 +147,17 @@ class SegmenterNode(ManagedNode):
 
     def _free(self) -> None:
         with self._changing:
-            self._stop_listening()
+            subscription, self._subscription = self._subscription, None
             worker, self._worker = self._worker, None
             model, self._model = self._model, None
             outputs, self._outputs = self._outputs, None
-        if worker is not None:
-            worker.close()
-        if model is not None:
+        if subscription is not None:
+            self.destroy_subscription(subscription)
+        ended = worker is None or worker.close()
+        if model is not None and ended:
             model.backend.close()
+        elif model is not None:  # closing waits for an engine that may hang
+            threading.Thread(target=model.backend.close, name="engine end", daemon=True).start()
         if outputs is not None:
             outputs.close()
         give_back_memory()
@@ -178,11 +181,12 @@ class SegmenterNode(ManagedNode):
 
     def _stop_listening(self) -> None:
         with self._changing:
-            if self._subscription is not None:
-                self.destroy_subscription(self._subscription)
-                self._subscription = None
-                if self._worker is not None:
-                    self._worker.clear()
+            subscription, self._subscription = self._subscription, None
+            worker = self._worker
+        if subscription is not None:
+            self.destroy_subscription(subscription)
+            if worker is not None:
+                worker.clear()
 
     def _on_image(self, message: Any) -> None:
         worker = self._worker
@@ -235,10 +239,10 @@ class SegmenterNode(ManagedNode):
             active = self.state == "active"
             if not active:
                 response.message = "not active; configure and activate the node first"
-            elif not request.data:
-                self._stop_listening()
-            elif self._subscription is None:
+            elif request.data and self._subscription is None:
                 self._subscription = self._listen()
+        if active and not request.data:
+            self._stop_listening()
         response.success = active
         response.message = response.message or ("listening" if request.data else "switched off")
         return response
@@ -260,15 +264,16 @@ class SegmenterNode(ManagedNode):
 
     def _take_over(self, worker: Worker, model: LoadedModel) -> bool:
         """Exchange the model, unless the node was cleaned up while it loaded."""
-        with self._changing:
-            if self._worker is not worker or self._outputs is None or self._model is None:
-                model.backend.close()
-                return False
-            before, self._model = self._model, model
-            worker.exchange(model.segmenter(segmenter_config(self._values)))
-            before.backend.close()
-            self._outputs.describe(model.backend, self._values)
+        unused = model
+        with worker.between_images() as held, self._changing:
+            if held and self._worker is worker and self._outputs and self._model:
+                unused, self._model = self._model, model
+                worker.exchange(model.segmenter(segmenter_config(self._values)))
+                self._outputs.describe(model.backend, self._values)
+        unused.backend.close()
         give_back_memory()
+        if unused is model:
+            return False
         self.get_logger().info(f"{model.choice}")
         return True
 

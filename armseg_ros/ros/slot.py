@@ -32,6 +32,11 @@ class NewestSlot(Generic[Item]):
         """Whether an item waits to be taken."""
         return self._item is not None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more items."""
+        return self._closed
+
     def put(self, item: Item) -> Put:
         """Leave an item, in place of one that was not taken; say what became of both."""
         with self._changed:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from armseg_ros.ros.slot import NewestSlot, Put
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.types import Frame, Segmentation
 
+POLL_S = 0.05
 CLOSE_TIMEOUT_S = 2.0  # for the image at hand; a node must be gone 3 seconds after a signal
 
 
@@ -140,15 +142,25 @@ class Worker:
         """Set what the next image is segmented with."""
         self._segmenter.config, self.max_age_ms = config, max_age_ms
 
-    def exchange(self, segmenter: Segmenter) -> Segmenter:
-        """Go on with another segmenter from the next image on.
+    @contextmanager
+    def between_images(self) -> Iterator[bool]:
+        """Wait for the image at hand, and begin no other one while the block runs.
 
-        Returns:
-            The one before, once it has answered the image at hand; the caller frees it.
+        Yields:
+            Whether that was reached; false once it is closed, for an engine may hang.
         """
-        with self._turn:
-            before, self._segmenter = self._segmenter, segmenter
-        return before
+        held = False
+        while not held and not self._slot.closed:
+            held = self._turn.acquire(timeout=POLL_S)
+        try:
+            yield held
+        finally:
+            if held:
+                self._turn.release()
+
+    def exchange(self, segmenter: Segmenter) -> None:
+        """Go on with another segmenter from the next image on; call it ``between_images``."""
+        self._segmenter = segmenter
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Finish the image at hand, drop the one that waits and end the thread.

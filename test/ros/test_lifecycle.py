@@ -35,7 +35,7 @@ from armseg_ros.backends.base import Choice, open_backend
 from armseg_ros.errors import BackendError
 from armseg_ros.msg import InstanceArray
 from armseg_ros.ros import messages
-from armseg_ros.ros.loading import Loader, choose_by_parameters
+from armseg_ros.ros.loading import WARM_UPS, Loader, choose_by_parameters
 from armseg_ros.ros.managed_node import THREADS, EndingError
 from armseg_ros.ros.qos import RESULT_QOS, image_qos
 from armseg_ros.ros.segmenter_node import SegmenterNode
@@ -420,6 +420,45 @@ def test_images_are_answered_while_another_model_loads(
     operator.until(reloaded.done)
     assert not reloaded.result().success  # it came too late
     assert one.node._model is None
+
+
+def test_node_ends_while_a_reload_waits_for_an_engine_that_hangs(
+    running: Callable[..., Running], operator: Operator
+) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    class Hanging(Closing):
+        def __init__(self, values: Mapping[str, Any]) -> None:
+            super().__init__(values)
+            self._runs, self._real, self.infer = 0, self.infer, self._hang
+
+        def _hang(self, tensor: Any) -> Any:
+            self._runs += 1
+            if self._runs > WARM_UPS:
+                entered.set()
+                assert gate.wait(120)
+            return self._real(tensor)
+
+    opened: list[Hanging] = []
+
+    def load(values: Mapping[str, Any]) -> Choice:
+        opened.append(Hanging(values))
+        return Choice(opened[-1])
+
+    one = running(load=load)
+    operator.until(operator.camera.get_subscription_count)
+    operator.camera.publish(messages.image_to_message(PICTURE, "bgr8", Header()))
+    operator.until(entered.is_set)
+    reloaded = operator.begin("reload_model", Trigger.Request())
+    operator.until(lambda: len(opened) == 2 and one.node._loader.busy_s is None)
+    assert operator.set("score_threshold", 0.5)  # the others are not held up by it
+    ending = threading.Thread(target=one.node.close, daemon=True)
+    ending.start()
+    operator.until(lambda: not ending.is_alive())
+    operator.until(reloaded.done)
+    assert reloaded.result().message == "the node was cleaned up"
+    operator.until(lambda: opened[1].closed)
+    gate.set()
 
 
 def test_loader_lets_go_of_whoever_waits() -> None:

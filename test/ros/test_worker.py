@@ -97,6 +97,33 @@ def test_image_that_waits_while_it_is_switched_off_is_dropped() -> None:
     assert [answer.dropped_since_last for answer in answers] == [0, 1]
 
 
+def test_nobody_waits_for_an_engine_that_hangs_once_the_worker_is_closed() -> None:
+    rig = Rig()
+    reached: list[bool] = []
+
+    def wait() -> None:
+        with rig.worker.between_images() as held:
+            reached.append(held)
+
+    rig.put_one_at_work()
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    assert not rig.worker.close(timeout_s=0)
+    waiting.join(30)
+    assert reached == [False]
+    rig.finish(1)
+
+
+def test_no_image_is_begun_while_somebody_holds_the_worker() -> None:
+    rig = Rig()
+    with rig.worker.between_images() as held:
+        assert held
+        rig.worker.put(arrival())
+        assert not rig.segmenter.entered.acquire(timeout=0.2)
+    assert rig.segmenter.entered.acquire(timeout=30)
+    rig.finish(1)
+
+
 def test_images_at_the_end_are_not_replaced_by_newer_ones() -> None:
     rig = Rig()
     rig.put_one_at_work()
