@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.event_handler import PublisherEventCallbacks, UnsupportedEventTypeError
 from sensor_msgs.msg import Image
 
@@ -31,6 +32,7 @@ class Output:
     def __init__(self, node: Any, kind: Any, topic: str, qos: Any) -> None:
         """Create the publisher; its quality of service can be overridden by parameters."""
         self._node = node
+        self._topic = node.resolve_topic_name(topic)  # events may come before the publisher is set
         self._listeners: int | None = 0
         self._told = False
         try:
@@ -48,7 +50,8 @@ class Output:
                 incompatible_qos=self._on_incompatible, **events
             ),
             qos_overriding_options=overridable(),
-            callback_group=node.slow,  # of events alone; see SegmenterNode._listen
+            # Of its events alone, in their order; see SegmenterNode._listen.
+            callback_group=MutuallyExclusiveCallbackGroup(),
         )
 
     @property
@@ -69,7 +72,7 @@ class Output:
         if self._told:
             return
         self._told = True
-        topic, policy = self.publisher.topic_name, refused_policy(event)
+        topic, policy = self._topic, refused_policy(event)
         self._node.get_logger().warning(
             f"somebody subscribes to {topic} with a {policy} that it is not offered with; change "
             f"it there, or here with the parameter qos_overrides.{topic}.publisher.{policy}"
