@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ logging.setLoggerClass(logging.Logger)
 # A busy machine takes its time; hypothesis would call that a failure.
 settings.register_profile("armseg", deadline=None)
 settings.load_profile("armseg")
+
+# Started in the background of a script, Python ignores Ctrl-C, and so do the processes it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_MEMORY = Path("/dev/shm")
 DOMAIN_ID = 1 + os.getpid() % 100  # another one than that of whatever else runs here

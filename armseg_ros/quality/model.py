@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from armseg_ros.config import DecodeConfig, QualityConfig
-from armseg_ros.errors import DataError
+from armseg_ros.errors import DataError, shown
 from armseg_ros.quality.classifier import Classifier, from_plain, to_plain
 from armseg_ros.quality.evidence import Evidence, gather
 from armseg_ros.quality.features import Features, compute_features, feature_names, tote_coverage
@@ -218,7 +218,7 @@ def load_quality_model(path: Path) -> QualityModel:
     if not detectors:
         raise DataError(f"{path}: names no detector; fit it again")
     if strange := _strange_column(classifiers):
-        raise DataError(f"{path}: needs the feature {strange}, which is not made; fit it again")
+        raise DataError(f"{path}: the feature {shown(strange)} is not made; fit it again")
     return QualityModel(detectors, classifiers, training, references, unfitted)
 
 

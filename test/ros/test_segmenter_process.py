@@ -235,7 +235,7 @@ class Camera:
 
 
 @pytest.mark.parametrize("reliability", ["reliable", "best_effort"])
-def test_every_large_image_arrives(graph: Any, tiny_model: Path, reliability: str) -> None:
+def test_large_images_arrive(graph: Any, tiny_model: Path, reliability: str) -> None:
     """40 images of 15 MB at 10 Hz; with default transports, best-effort ones never arrive."""
     if reliability == "best_effort" and profile_variable() not in os.environ:
         pytest.skip("/dev/shm is too small for the profile: --shm-size=512m for a container")
@@ -245,4 +245,6 @@ def test_every_large_image_arrives(graph: Any, tiny_model: Path, reliability: st
         camera.run(LARGE, FRAMES, PERIOD_S)
         received = camera.received()
         process.check_running()
-    assert received == FRAMES
+    # Whoever offers no more may lose some on a busy machine; without shared memory he loses all.
+    fewest = FRAMES if reliability == "reliable" else FRAMES // 4
+    assert fewest <= received <= FRAMES
