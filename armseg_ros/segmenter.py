@@ -11,7 +11,15 @@ from armseg_ros.config import SegmenterConfig
 from armseg_ros.decode import decode, lowest_score
 from armseg_ros.letterbox import Letterbox
 from armseg_ros.quality.model import QualityModel
-from armseg_ros.types import Float32Array, Frame, RawOutput, Segmentation, StageTimes
+from armseg_ros.quality.result import Quality
+from armseg_ros.types import (
+    Candidates,
+    Detections,
+    Float32Array,
+    Frame,
+    RawOutput,
+    StageTimes,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +37,25 @@ class Inference:
     letterbox: Letterbox
     tensor: Float32Array
     times: StageTimes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """Everything the segmenter says about one frame.
+
+    Attributes:
+        detections: The instances, in source pixels.
+        candidates: What non-maximum suppression started from, in network pixels.
+        features: (D,) float32 pooled features of the picture, or None.
+        times: Wall time per stage; ``decode`` is left to whoever decoded the picture.
+        quality: How far the instances can be trusted; None where the segmenter has no flags.
+    """
+
+    detections: Detections
+    candidates: Candidates
+    features: Float32Array | None
+    times: StageTimes
+    quality: Quality | None = None
 
 
 class Segmenter:

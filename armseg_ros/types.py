@@ -7,13 +7,10 @@ Arrays are made read-only on construction, so a stage can hand them on without c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from armseg_ros.quality.result import Quality
 
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
@@ -206,22 +203,3 @@ class StageTimes:
     postprocess: float = float("nan")
     quality: float = float("nan")
     total: float = float("nan")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segmentation:
-    """Everything the segmenter says about one frame.
-
-    Attributes:
-        detections: The instances, in source pixels.
-        candidates: What non-maximum suppression started from, in network pixels.
-        features: (D,) float32 pooled features of the picture, or None.
-        times: Wall time per stage; ``decode`` is left to whoever decoded the picture.
-        quality: How far the instances can be trusted; None where the segmenter has no flags.
-    """
-
-    detections: Detections
-    candidates: Candidates
-    features: Float32Array | None
-    times: StageTimes
-    quality: Quality | None = None

@@ -23,13 +23,12 @@ from armseg_ros.evaluate.settings import EvaluateConfig
 from armseg_ros.quality.evidence import gather
 from armseg_ros.quality.model import QualityModel
 from armseg_ros.quality.result import Quality
-from armseg_ros.segmenter import Inference, Segmenter
+from armseg_ros.segmenter import Inference, Segmentation, Segmenter
 from armseg_ros.types import (
     CLASS_NAMES,
     Detections,
     Float32Array,
     Frame,
-    Segmentation,
     StageTimes,
 )
 

@@ -27,8 +27,8 @@ from armseg_ros.ros.diagnostics import (
 )
 from armseg_ros.ros.images import frame_from_message
 from armseg_ros.ros.slot import NewestSlot, Put
-from armseg_ros.segmenter import Segmenter
-from armseg_ros.types import Frame, Segmentation
+from armseg_ros.segmenter import Segmentation, Segmenter
+from armseg_ros.types import Frame
 
 POLL_S = 0.05
 CLOSE_TIMEOUT_S = 2.0  # for the image at hand; a node must be gone 3 seconds after a signal

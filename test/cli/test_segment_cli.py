@@ -16,8 +16,8 @@ from pycocotools import mask as coco_mask
 
 from armseg_ros.cli.main import main
 from armseg_ros.data.coco import CATEGORIES
-from armseg_ros.segmenter import Segmenter
-from armseg_ros.types import Frame, Segmentation
+from armseg_ros.segmenter import Segmentation, Segmenter
+from armseg_ros.types import Frame
 
 
 def picture(path: Path, hw: tuple[int, int] = (128, 128)) -> Path:

@@ -15,8 +15,8 @@ from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.config import DecodeConfig, SegmenterConfig
 from armseg_ros.quality.result import Verdict
 from armseg_ros.quality.shipped import open_flags
-from armseg_ros.segmenter import Segmenter
-from armseg_ros.types import Float32Array, Frame, RawOutput, Segmentation
+from armseg_ros.segmenter import Segmentation, Segmenter
+from armseg_ros.types import Float32Array, Frame, RawOutput
 
 FLAGS = open_flags()
 PICTURE = np.random.default_rng(2).integers(0, 256, (640, 640, 3), np.uint8)
@@ -58,6 +58,9 @@ CASES = {
     "a hundred": many(100, 60),
     "masks of one pixel": many(20, 1),
     "outside the picture": [Row((-90, -90, -10, -10)), Row((700, 700, 900, 900), 0.8)],
+    "one giant": [Row((-2000, -2000, 2640, 2640))],
+    "all scores equal": [Row((x, 100, x + 150, 250), 0.5) for x in (0, 100, 200, 300)],
+    "empty masks": [Row(ONE, prototype=1), Row((400, 400, 500, 500), 0.8, prototype=1)],
     "without extent": [Row((50, 50, 50, 50)), Row((80, 80, 80, 120), 0.8)],
 }
 
@@ -75,6 +78,8 @@ def test_defined_flags(name: str) -> None:
         assert ((p[objects] >= 0) & (p[objects] <= 1)).all()
     assert 0 <= quality.frame_p_over <= 1
     assert 0 <= quality.frame_p_under <= 1
+    has_tote = (~objects).any()
+    assert 0 <= quality.tote_coverage <= 1 if has_tote else np.isnan(quality.tote_coverage)
     assert result.times.quality > 0
     assert result.times.total >= result.times.quality
 

@@ -17,7 +17,8 @@ from std_msgs.msg import Header
 from armseg_ros.ros import messages
 from armseg_ros.ros.diagnostics import FAILED, OFF, REPLACED, Statistics
 from armseg_ros.ros.worker import Answer, Arrival, Worker
-from armseg_ros.types import Frame, Segmentation, StageTimes
+from armseg_ros.segmenter import Segmentation
+from armseg_ros.types import Frame, StageTimes
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
