@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from armseg_ros.backends.external_data import check_external_data
 from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.backends.processor import computes_int8_fast
@@ -18,6 +20,7 @@ from armseg_ros.models import default_model_path, int8_model_path
 from armseg_ros.types import Float32Array, RawOutput, Uint8Array
 
 BACKENDS = ("auto", "tensorrt", "openvino", "onnxruntime")  # the fastest first
+ENGINE_SUFFIXES = (".engine", ".plan", ".trt")  # files of TensorRT, which no other engine reads
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 MOST_THREADS = 256
 
@@ -128,7 +131,7 @@ def choose_backend(
 
     Args:
         model: An ONNX file; None takes the shipped one, and its int8 version where a CPU engine
-            is faster with it.
+            is faster with it. An engine file of TensorRT runs there or nowhere.
         backend: ``tensorrt``, ``openvino``, ``onnxruntime``, or ``auto`` for the first of them
             that works.
         settings: None takes the defaults.
@@ -142,6 +145,7 @@ def choose_backend(
         raise BackendError(f"backend {backend!r} is unknown; use one of {', '.join(BACKENDS)}")
     if model is not None:
         check_model_file(model)
+        backend = _reader_of(model, backend)
     settings = settings or EngineSettings()
     if backend != "auto":
         return Choice(_open(backend, model, settings))
@@ -196,6 +200,31 @@ def check_model_file(model: Path) -> None:
     if not found:
         raise BackendError(f"{str(model)[:300]}: no such model file; give the path of an ONNX file")
     check_external_data(model)
+
+
+def try_out(backend: Backend) -> None:
+    """Run a network on a black picture, so that a foreign one is refused before it is used.
+
+    Raises:
+        BackendError: The engine failed, or the outputs are not those of a supported head.
+    """
+    model = backend.model
+    try:
+        backend.infer(np.zeros((1, 3, *model.network_hw), np.float32))
+    except BackendError as error:
+        raise BackendError(f"{model.path}: {error}") from error
+
+
+def _reader_of(model: Path, backend: str) -> str:
+    """Name the backend for a file: of an engine file there is no choice."""
+    if model.suffix not in ENGINE_SUFFIXES:
+        return backend
+    if backend not in ("auto", "tensorrt"):
+        raise BackendError(
+            f"{model}: is an engine of TensorRT by its name, which {backend} cannot read; give its "
+            "ONNX model, or take backend tensorrt"
+        )
+    return "tensorrt"
 
 
 def _open(engine: str, model: Path | None, settings: EngineSettings) -> Backend:

@@ -39,6 +39,11 @@ class ModelInfo:
         """File name without ending, and the start of its hash: ``name@0123456789ab``."""
         return f"{self.path.stem}@{self.sha256[:12]}"
 
+    @property
+    def class_count(self) -> int | None:
+        """Number of class names; None where the model does not say."""
+        return len(self.class_names) or None
+
 
 def file_sha256(path: Path) -> str:
     """Hash a file; 64 hexadecimal digits."""

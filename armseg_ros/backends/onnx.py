@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from armseg_ros.backends.base import EngineSettings
+from armseg_ros.backends.base import EngineSettings, try_out
 from armseg_ros.backends.model_info import (
     ModelInfo,
     check_int8,
@@ -49,10 +49,7 @@ class OnnxBackend:
             precision=metadata.get("precision", ""),
         )
         _check_precision(self._model, settings.precision)
-        try:
-            self.infer(np.zeros((1, 3, *self._model.network_hw), np.float32))
-        except BackendError as error:
-            raise BackendError(f"{model}: {error}") from error
+        try_out(self)
 
     @property
     def name(self) -> str:
@@ -73,8 +70,7 @@ class OnnxBackend:
             outputs = self._session.run(None, feed)
         except Exception as error:  # the engine has a dozen unrelated exception types
             raise BackendError(f"ONNX Runtime failed: {one_line(error)}") from error
-        class_count = len(self._model.class_names) or None
-        return read_outputs(outputs, self._model.network_hw, class_count)
+        return read_outputs(outputs, self._model.network_hw, self._model.class_count)
 
     def close(self) -> None:
         """Free the session."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from armseg_ros.backends.base import EngineSettings
+from armseg_ros.backends.base import EngineSettings, try_out
 from armseg_ros.backends.model_info import (
     ModelInfo,
     check_int8,
@@ -46,10 +46,7 @@ class OpenVinoBackend:
         self._request: Any = compiled.create_infer_request()
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self._precision = {short: name for name, short in HINTS.items()}.get(hint, hint)
-        try:
-            self.infer(np.zeros((1, 3, *self._model.network_hw), np.float32))
-        except BackendError as error:
-            raise BackendError(f"{model}: {error}") from error
+        try_out(self)
 
     @property
     def name(self) -> str:
@@ -70,8 +67,8 @@ class OpenVinoBackend:
             found = self._request.infer({0: tensor.astype(self._dtype, copy=False)})
         except Exception as error:  # RuntimeError and its own, all with a page of C++ in them
             raise BackendError(f"OpenVINO failed: {one_line(error)}") from error
-        class_count = len(self._model.class_names) or None
-        return read_outputs(list(found.values()), self._model.network_hw, class_count)
+        model = self._model
+        return read_outputs(list(found.values()), model.network_hw, model.class_count)
 
     def close(self) -> None:
         """Free the network."""
@@ -85,7 +82,13 @@ def _open_core() -> Any:
         raise BackendError(
             f"OpenVINO cannot be imported ({one_line(error)}): pip install 'armseg_ros[openvino]'"
         ) from error
-    return _make_core()
+    try:
+        return _make_core()
+    except Exception as error:  # such as its plugin for this processor, left out of a package
+        raise BackendError(
+            f"OpenVINO cannot start ({one_line(error)}): install it again with pip install "
+            "'armseg_ros[openvino]'"
+        ) from error
 
 
 @cache
@@ -98,7 +101,9 @@ def _make_core() -> Any:
     """
     import openvino
 
-    return openvino.Core()
+    core = openvino.Core()
+    core.get_property(DEVICE, "FULL_DEVICE_NAME")  # loads the plugin
+    return core
 
 
 def _read_network(core: Any, model: Path) -> Any:

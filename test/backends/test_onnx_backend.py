@@ -131,6 +131,22 @@ def test_auto_says_why_not_the_better_engines(
     )
 
 
+def test_an_engine_file_is_for_tensorrt_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BackendError("no driver")
+
+    monkeypatch.setattr(tensorrt, "open_tensorrt", refuse)
+    (path := tmp_path / "n.engine").write_bytes(b"ftrt")
+    for backend in ("auto", "tensorrt"):
+        with pytest.raises(BackendError, match=r"^no driver$"):
+            choose_backend(path, backend)
+    for backend in ("onnxruntime", "openvino"):
+        with pytest.raises(BackendError, match=f"TensorRT by its name, which {backend} cannot"):
+            choose_backend(path, backend)
+
+
 def test_a_size_that_the_model_ignores_is_no_obstacle(tmp_path: Path) -> None:
     """No better engine may end the choice with an error of its own limits."""
     path = write_network(tmp_path / "n.onnx")

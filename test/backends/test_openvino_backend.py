@@ -205,6 +205,18 @@ def test_auto_says_why_openvino_does_not_run(
     assert "not openvino: OpenVINO cannot be imported" in said
 
 
+def test_auto_goes_on_where_openvino_cannot_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise RuntimeError("no plugin for CPU")
+
+    monkeypatch.setattr(module, "_make_core", refuse)
+    choice = choose_backend(write_network(tmp_path / "n.onnx"))
+    assert choice.backend.name == "onnxruntime-cpu"
+    assert "openvino: OpenVINO cannot start (no plugin for CPU): install" in choice.refused[-1]
+
+
 def test_auto_takes_openvino_where_it_works(tmp_path: Path) -> None:
     settings = EngineSettings(threads=1, precision="fp32")
     choice = choose_backend(write_network(tmp_path / "n.onnx"), "auto", settings)

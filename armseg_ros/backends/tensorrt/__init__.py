@@ -11,15 +11,13 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from armseg_ros.backends.base import Backend
+from armseg_ros.backends.base import ENGINE_SUFFIXES, Backend
 from armseg_ros.backends.tensorrt.environment import ADVICE, Environment, look
 from armseg_ros.errors import BackendError
 
 if TYPE_CHECKING:
     from armseg_ros.backends.tensorrt.engine import BuildSettings, Listener
     from armseg_ros.backends.tensorrt.engine_file import EngineFile
-
-ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
 
 
 def open_tensorrt(
@@ -74,7 +72,8 @@ def _start(model: Path, sha256: str, engine: EngineFile, environment: Environmen
     from armseg_ros.backends.tensorrt.session import Session
 
     device = environment.require()
-    names = engine.class_names
+    precision = engine.key.precision if engine.key else ""
+    described = describe_model(model, sha256, engine.class_names, precision)
 
     def open_session() -> Session:
         import tensorrt
@@ -82,12 +81,10 @@ def _start(model: Path, sha256: str, engine: EngineFile, environment: Environmen
         from armseg_ros.backends.tensorrt.device import CudaDevice
 
         return Session(
-            tensorrt, CudaDevice(), engine.plan, device.compute_capability, len(names) or None
+            tensorrt, CudaDevice(), engine.plan, device.compute_capability, described.class_count
         )
 
-    precision = engine.key.precision if engine.key else ""
     try:
-        described = describe_model(model, sha256, names, precision)
         return TensorRtBackend(open_session, described, engine.self_test)
     except BackendError as error:
         raise BackendError(f"{model}: {error}") from error

@@ -26,7 +26,7 @@ from armseg_ros.backends.tensorrt.graph import CudaGraph
 from armseg_ros.backends.tensorrt.owner import OwnerThread
 from armseg_ros.backends.tensorrt.selftest import make_reference
 from armseg_ros.backends.tensorrt.session import Session
-from armseg_ros.backends.tensorrt.verification import verify
+from armseg_ros.backends.tensorrt.verification import Agreement, verify
 from armseg_ros.config import DecodeConfig, SegmenterConfig
 from armseg_ros.errors import BackendError
 from armseg_ros.letterbox import Letterbox
@@ -131,6 +131,19 @@ def test_verification_finds_what_differs(
     moved = verify(wrong, model, tmp_path, 2)
     assert not moved.holds
     assert "DIFFERS" in str(moved)
+
+    def invent(tensor: np.ndarray) -> RawOutput:
+        raw = backend.infer(tensor)
+        rows = raw.candidates.copy()
+        rows[0, :7] = (62, 62, 2, 2, 1, 1, 0)
+        return RawOutput(rows, raw.prototypes)
+
+    more = verify(SimpleNamespace(model=backend.model, infer=invent), model, tmp_path, 2)
+    assert more.extra == 2
+    assert not more.holds
+    nothing = Agreement(2, 0, 0, 0, 0.0, 1.0)
+    assert not nothing.holds
+    assert "finds nothing on 2 pictures" in str(nothing)
 
 
 def test_selected_rows_are_those_of_the_whole_answer(
