@@ -217,7 +217,8 @@ def is_duplicate(group: Group, overlap: Overlap, tolerance: float = TOLERANCE) -
     A duplicate (one of the parts alone holds ``tolerance`` of the object) is for non-maximum
     suppression to cure, fragments are for the network.
     """
-    return bool(overlap.gt_inside_pred[list(group.parts), group.whole].max() >= tolerance)
+    shares = overlap.gt_inside_pred[list(group.parts), group.whole]
+    return bool((shares >= tolerance).any())  # as arrays: NumPy 1.26 compares scalars in float64
 
 
 def soft_over(overlap: Overlap, tolerance: float = TOLERANCE) -> Float32Array:
