@@ -84,13 +84,8 @@ def _evaluate_live(
     from armseg_ros.evaluate.run import evaluate
     from armseg_ros.ros.segmenter_process import start_segmenter_process
 
-    parameters = {
-        "image_transport": "raw",
-        "score_threshold": config.score_threshold,
-        "iou_threshold": config.iou_threshold,
-        "max_detections": config.max_detections,
-        **({"model": str(model)} if model else {}),
-    }
+    # All else as on a cell: the flags are fitted to the node's own thresholds.
+    parameters = {"image_transport": "raw", **({"model": str(model)} if model else {})}
     domain_id = DOMAIN_IDS[os.getpid() % len(DOMAIN_IDS)]
     os.environ["ROS_DOMAIN_ID"] = str(domain_id)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

@@ -56,6 +56,15 @@ def _describe(error: OSError) -> str:
     return f"{error.filename} cannot be used: {error.strerror}; check the path and its permissions"
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tell a default once, and only where it says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default is None or action.default is False or action.default in ("", [])
+        silent = nothing or "(default" in (action.help or "")
+        return action.help if silent else super()._get_help_string(action)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of every verb; heavy libraries stay unloaded until a verb runs."""
     parser = argparse.ArgumentParser(
@@ -69,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
             verb,
             help=module.HELP,
             description=module.__doc__,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_HelpFormatter,
         )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = SegmenterConfig(DecodeConfig(score_threshold=args.score_threshold))
     source = FolderSource(args.pictures)
+    _refuse_to_overwrite(args.output)
     backend = open_engine(args)
     try:
         failed = _segment_all(source, Segmenter(backend, config), args.output)
@@ -55,7 +56,6 @@ def _segment_all(source: FolderSource, segmenter: Segmenter, folder: Path) -> in
     from armseg_ros.evaluate.documents import JsonList
     from armseg_ros.evaluate.overlays import OverlayFolder
 
-    _refuse_to_overwrite(folder)
     names = segmenter.backend.model.class_names
     overlays = OverlayFolder(folder / "overlays", len(source), len(source), 0.0)
     (folder / "categories.json").write_text(json.dumps(categories_of(names)), encoding="utf-8")

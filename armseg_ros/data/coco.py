@@ -174,8 +174,12 @@ def _annotation_file(source: Path, split: str | None) -> Path:
         split = found[0]
     if split is None or split not in found:
         wanted = "train.json, val.json or test.json" if split is None else f"{split}.json"
+        if not found:
+            raise DataError(
+                f"{source}: expected {wanted} in it, found none; name the folder of a COCO data set"
+            )
         raise DataError(
-            f"{source}: expected {wanted}, found {', '.join(found) or 'no split'}; name the split"
+            f"{source}: expected {wanted}, found {', '.join(found)}; name the split (--split)"
         )
     return source / f"{split}.json"
 

@@ -214,9 +214,14 @@ class Recorder:
         }
 
 
-def _make_empty(folder: Path) -> None:
+def refuse_used_folder(folder: Path) -> None:
+    """Refuse a run folder that holds something; DataError says which."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} exists already and is not empty; choose another run folder")
+
+
+def _make_empty(folder: Path) -> None:
+    refuse_used_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

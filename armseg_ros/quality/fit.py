@@ -95,7 +95,8 @@ def fit(table: QualityTable, detectors: Sequence[str] = (), seed: int = 0) -> Qu
             frames = Rows(frame_table, FRAME_COLUMNS, labels, groups, deployed).take(deployed)
             model = _fit_frame(model, f"frame_{target}", frames, seed)
     if not model.classifiers:
-        raise DataError("too few errors to fit anything: " + "; ".join(model.unfitted.values()))
+        reasons = "; ".join(f"{target}: {why}" for target, why in model.unfitted.items())
+        raise DataError(f"too few errors to fit anything: {reasons}; take more pictures")
     return model
 
 

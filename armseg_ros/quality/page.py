@@ -6,14 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from armseg_ros.errors import DataError
-from armseg_ros.quality.sheet import number, spanned
+from armseg_ros.quality.sheet import LEVELS, number, spanned
 
 START, END = "<!-- figures: armseg quality check --page -->", "<!-- end of figures -->"
 TITLES = (
     "", "positive", "prevalence", "AUROC", "average precision", "FPR at 95 % TPR",
     "recall at 0.05 / 0.1 / 0.5 false alarms a picture", "ECE", "Brier skill", "AURC", "AUGRC",
 )  # fmt: skip
-LEVELS = {"instance": "instance", "hard": "touching", "frame": "picture"}
 
 
 def refresh_page(text: str, sheet: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 PLOT_PX = 260
 MARGIN_PX = 46
-LEVELS = ("instance", "hard", "frame")
+LEVELS = {"instance": "instance", "hard": "touching", "frame": "picture"}  # key: title
 
 
 def sheet_text(sheet: dict[str, Any]) -> str:
@@ -21,9 +21,9 @@ def sheet_text(sheet: dict[str, Any]) -> str:
         if "unfitted" in sheet[target]:
             lines += ["", f"{target}: not fitted, {sheet[target]['unfitted']}"]
             continue
-        for level in LEVELS:
+        for level, title in LEVELS.items():
             if level in sheet[target]:
-                lines += ["", *_block(f"{target}, {level}", sheet[target][level])]
+                lines += ["", *_block(f"{target}, {title}", sheet[target][level])]
     return "\n".join(lines)
 
 
@@ -64,7 +64,7 @@ def number(value: float | None) -> str:
 def reliability_svg(sheet: dict[str, Any]) -> str:
     """Draw predicted against observed shares, one panel per target and level."""
     panels = [
-        (f"{target}, {level}", sheet[target][level]["reliability"])
+        (f"{target}, {LEVELS[level]}", sheet[target][level]["reliability"])
         for target in ("over", "under")
         for level in ("instance", "frame")
         if level in sheet[target]

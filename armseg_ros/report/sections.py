@@ -151,10 +151,10 @@ def flags(run: Run) -> Section | None:
         return None
     sheet = summary["sheet"] or {}
     rows = [
-        {"target": target, "level": level, "rival": _best_rival(sheet[target][level]),
+        {"target": target, "level": title, "rival": _best_rival(sheet[target][level]),
          **sheet[target][level]}
         for target in TARGETS
-        for level in LEVELS
+        for level, title in LEVELS.items()
         if level in sheet.get(target, {})
     ]  # fmt: skip
     return {

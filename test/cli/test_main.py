@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 
 import pytest
 
@@ -20,6 +21,26 @@ def test_every_verb_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in cli.VERBS:
         assert verb in text
         assert importlib.import_module(f"armseg_ros.cli.{verb}").HELP
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_help_tells_defaults_once_and_only_those_that_say_something(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([verb, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert not re.search(r"\(default[^)]*\) \(default", text)
+    for nothing in ("None", "False", "", "[]"):
+        assert f"(default: {nothing})" not in text
+
+
+def test_help_tells_plain_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["segment", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "lowest score (default: 0.25)" in text
+    assert "0 = engine's choice (default: 0)" in text
 
 
 def test_no_verb_is_a_mistake() -> None:

@@ -104,7 +104,7 @@ def test_splits_are_chosen(tmp_path: Path) -> None:
     totes.write_coco(tmp_path, "train", count=2)
     totes.write_coco(tmp_path, "val", count=3)
     assert len(open_source(tmp_path, "val")) == 3
-    with pytest.raises(DataError, match="name the split"):
+    with pytest.raises(DataError, match=r"name the split \(--split\)"):
         open_source(tmp_path)
 
 

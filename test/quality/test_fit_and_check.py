@@ -63,7 +63,7 @@ def test_the_sheet_as_text_and_picture(fitted: QualityModel) -> None:
     sheet = check(fitted, table())
     text = sheet_text(sheet)
     assert "75 of the scenes were used for fitting" in text
-    assert "over, instance" in text
+    assert all(f"over, {title}: " in text for title in ("instance", "touching", "picture"))
     assert max(len(line) for line in text.splitlines()) <= 110
     drawing = reliability_svg(sheet)
     assert drawing.count("<polyline") == 4
@@ -77,7 +77,7 @@ def test_a_detector_that_the_flags_do_not_know(fitted: QualityModel) -> None:
 
 
 def test_too_few_errors() -> None:
-    with pytest.raises(DataError, match=r"too few errors.*positives.*20 in 10 are needed"):
+    with pytest.raises(DataError, match=r"too few errors.* over: only .*20 in 10 are needed"):
         fit(table(8))
     one_scene = replace(table(), groups=("a",) * 75 + ("b",) * 75)
     with pytest.raises(DataError, match="in 2 scenes of the fitting data"):
