@@ -91,9 +91,10 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_it_ends_when_its_parent_is_killed(tiny_model: Path) -> None:
+def test_it_ends_when_its_parent_is_killed(tiny_model: Path, tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tiny_model)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to tidy up
         stdout=subprocess.PIPE,
         text=True,
     )

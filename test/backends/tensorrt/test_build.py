@@ -151,6 +151,7 @@ build_in_child(BuildRequest(b"", (32, 32), 1), print, threading.Event(), "slow")
 """
     variables = child_environment()
     variables["PYTHONPATH"] += f":{tmp_path}"
+    variables["TMPDIR"] = str(tmp_path)  # nobody is left to tidy up
     parent = subprocess.Popen(
         [sys.executable, "-c", code], env=variables, stderr=subprocess.DEVNULL
     )
