@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from armseg_ros.synthetic.render import render_tote
 from armseg_ros.types import CLASS_NAMES, OBJECT, TOTE, Frame
 
 MOST_BYTES = 16 * 2**20
+SHIPPED = (default_model_path(), int8_model_path())
 
 
 def test_the_card_describes_this_file() -> None:
@@ -40,7 +42,20 @@ def test_the_int8_file_was_made_from_the_float_file() -> None:
     assert int8_model_path().stat().st_size <= MOST_BYTES
 
 
-@pytest.mark.parametrize("path", [default_model_path(), int8_model_path()], ids=lambda p: p.stem)
+def test_pages_name_the_shipped_files_by_their_hashes() -> None:
+    hashes = {path.stem: open_backend(path, threads=1).model.sha256 for path in SHIPPED}
+    pages = Path(__file__).parents[1] / "docs"
+    named = re.findall(
+        r"\b(yolov5s_seg_totes\w*)@([0-9a-f]+)",
+        " ".join(page.read_text(encoding="utf-8") for page in pages.glob("*.md")),
+    )
+    assert named
+    for stem, start in named:
+        assert hashes[stem].startswith(start), f"docs: {stem}@{start}"
+    assert f"Detector {hashes['yolov5s_seg_totes'][:12]}." in (pages / "quality.md").read_text()
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_it_finds_the_tote_and_objects_in_it(path: Path) -> None:
     """Two unseen totes: every tote with an IoU above 0.8, and an object in each above 0.5."""
     segmenter = Segmenter(open_backend(path, threads=1))
