@@ -132,4 +132,7 @@ def _set(mapping: dict[str, Any], text: str) -> None:
         mapping = mapping.setdefault(group, {})
     if not equals or not isinstance(mapping, dict):
         raise ConfigError(f"--set {text!r} is not of the form KEY=VALUE; see config.yaml for keys")
-    mapping[key] = yaml.safe_load(value)
+    try:
+        mapping[key] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: {value!r} is no number, word or list") from error

@@ -13,7 +13,7 @@ from armseg_ros.train.model import STRIDES
 
 ALIGNMENT_SCORE_POWER = 1.0
 ALIGNMENT_IOU_POWER = 6.0
-"""Exponents of the alignment metric, as in TOOD (Feng et al. 2021), equation 3."""
+"""Exponents of the alignment metric of TOOD (Feng et al. 2021)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

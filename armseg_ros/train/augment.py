@@ -21,7 +21,7 @@ from armseg_ros.types import OBJECT, TOTE, Float32Array, Uint8Array
 GREY = 114
 """Value of pixels outside the picture, as the letterbox of the segmenter fills them."""
 MIN_SIDE_PX = 3
-"""Boxes thinner than this at network size are ignored: no prototype pixel may lie inside."""
+"""Boxes no thicker than this at network size are ignored: no prototype pixel may lie inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,6 @@ def warp(picture: Picture, matrix: npt.NDArray[np.float64], hw: tuple[int, int])
     return Picture(
         np.asarray(image, np.uint8), np.asarray(np.stack(labels), np.uint8), picture.class_ids
     )
-
-
-def fit_matrix(source_hw: tuple[int, int], hw: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Return the matrix that shows the whole picture, centred, as the letterbox does."""
-    scale = min(hw[0] / source_hw[0], hw[1] / source_hw[1])
-    left = (hw[1] - source_hw[1] * scale) / 2
-    top = (hw[0] - source_hw[0] * scale) / 2
-    half = scale / 2 - 0.5  # pixel centres lie at integers
-    return np.array([[scale, 0, left + half], [0, scale, top + half]])
 
 
 def random_matrix(
@@ -234,7 +225,7 @@ def read_targets(picture: Picture, min_area_px: int) -> tuple[Float32Array, Uint
 
     Args:
         picture: A view at network size.
-        min_area_px: Instances with fewer pixels become IGNORE.
+        min_area_px: Instances with fewer pixels become IGNORE, as do those of MIN_SIDE_PX or less.
 
     Returns:
         (n, 7) float32 rows of class, centre x, centre y, width, height (pixels, half-open box),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pickle
@@ -43,7 +44,9 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
         temporary.unlink(missing_ok=True)
         kept = "the former file is intact" if path.exists() else "nothing was written"
-        raise DataError(f"{path}: cannot be written ({error}); {kept}; free some space") from error
+        full = not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space" if full else "choose another place"
+        raise DataError(f"{path}: cannot be written ({error}); {kept}; {advice}") from error
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
@@ -66,7 +69,8 @@ def load(path: Path) -> dict[str, Any]:
             "torch.save(checkpoint['model'].float().state_dict(), 'weights.pt')"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read as a checkpoint: {error}") from error
+        why = str(error) or "it is empty"
+        raise DataError(f"{path}: cannot be read as a checkpoint: {why}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a state dict, found a {type(content).__name__}")
     return content

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from armseg_ros.data.plain_yaml import load_plain_yaml
-from armseg_ros.errors import ConfigError, DataError
+from armseg_ros.errors import ConfigError, DataError, one_line
 from armseg_ros.train import checkpoint
 from armseg_ros.train.layers import fuse_batch_norm
-from armseg_ros.train.model import MASK_COEFFICIENTS, HeadOutput, YoloV5Seg
+from armseg_ros.train.model import MASK_COEFFICIENTS, YoloV5Seg
 from armseg_ros.types import CLASS_NAMES, Float32Array
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def read_source(source: Path) -> Source:
     network = YoloV5Seg(classes)
     checkpoint.load_weights(network, state, str(path))
     fuse_batch_norm(network.eval())
-    return Source(path, network.requires_grad_(False), _training_info(checkpoint.load(path)))
+    return Source(path, network.requires_grad_(False), _training_info(path))
 
 
 def export_onnx(source: Source, target: Path, hw: tuple[int, int], half: bool = False) -> None:
@@ -106,7 +106,7 @@ def metadata(source: Source, hw: tuple[int, int], half: bool) -> dict[str, str]:
         "description": "YOLOv5s-seg trained and exported by armseg_ros",
         "imgsz": repr(list(hw)),
         "precision": "fp16" if half else "fp32",
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(Path(__file__)),
         **source.info,
     }
 
@@ -144,9 +144,7 @@ class _Deployed(nn.Module):
         self.network = copy.deepcopy(network).to(self._dtype)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        output: HeadOutput = self.network(images.to(self._dtype))
-        rows = self.network.head.decode([level.float() for level in output.levels])
-        return rows, output.prototypes.float(), output.features.float()
+        return self.network.predict(images.to(self._dtype))
 
 
 def _trace(deployed: _Deployed, hw: tuple[int, int]) -> bytes:
@@ -167,14 +165,21 @@ def _trace(deployed: _Deployed, hw: tuple[int, int]) -> bytes:
         return path.read_bytes()
 
 
-def _training_info(content: dict[str, Any]) -> dict[str, str]:
-    """Read what a best.pt says of its run."""
+def _training_info(path: Path) -> dict[str, str]:
+    """Read what a checkpoint says of its run; one that is not of a run says nothing."""
+    content = checkpoint.load(path)
     if not isinstance(content.get("settings"), str):
         return {}
     try:
-        settings = load_plain_yaml(content["settings"])
-    except ValueError as error:
-        raise DataError(f"the settings in the checkpoint do not read: {error}") from error
+        return _describe(content, load_plain_yaml(content["settings"]))
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"{path}: what it says of its training does not read ({one_line(error)}); "
+            "export its state dict alone"
+        ) from error
+
+
+def _describe(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
     metrics = {name: round(value, 4) for name, value in content.get("metrics", {}).items()}
     val = Path(settings["val"] or settings["data"][0]).name
     return {
@@ -186,17 +191,25 @@ def _training_info(content: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _git_revision() -> str:
-    """Return the commit of the source tree, or ``unknown`` outside of one."""
-    try:
+def git_revision(source: Path) -> str:
+    """Return the commit that a source file belongs to, or ``unknown``.
+
+    A file that git does not track, as of a package installed inside another repository, has none.
+    """
+
+    def ask(*arguments: str) -> str:
         answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
+            ["git", *arguments],
+            cwd=source.parent,
             capture_output=True,
             text=True,
             timeout=10,
             check=True,
         )
+        return answer.stdout.strip()
+
+    try:
+        ask("ls-files", "--error-unmatch", source.name)
+        return ask("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return answer.stdout.strip()

@@ -7,7 +7,7 @@ import csv
 import io
 import logging
 import math
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 from armseg_ros.errors import DataError
@@ -28,12 +28,17 @@ Row = dict[str, float]
 
 
 class Meter:
-    """Means of the loss terms since the last report, and the guard against a diverged run."""
+    """Means of the loss terms since the last report, and the guard against a diverged run.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Tells the training seconds so far.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._sums: dict[str, float] = {}
         self._count = self._bad = 0
-        self._since = time.monotonic()
+        self._since = clock()
 
     def add(self, terms: dict[str, float]) -> None:
         """Add the terms of one step.
@@ -56,7 +61,7 @@ class Meter:
 
     def take(self) -> dict[str, float]:
         """Return the means and begin anew; nothing added gives an empty mapping."""
-        count, sums, now = self._count, self._sums, time.monotonic()
+        count, sums, now = self._count, self._sums, self._clock()
         seconds = now - self._since
         self._sums, self._count, self._since = {}, 0, now
         if not count:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,9 +120,8 @@ class Trainer:
             self.average.load_state(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
-            # A figure on other pictures says nothing about these.
-            same_val = state["val"] == self._settings.val_folder
-            self._best = state["best"] if same_val else -1.0
+            same_validation = state["val"] == self._validation_name()
+            self._best = state["best"] if same_validation else -1.0
             self._clock = Clock(self._settings, self._pictures, state["elapsed_s"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise DataError(
@@ -135,7 +133,7 @@ class Trainer:
     def run(self, stop: Callable[[], bool]) -> dict[str, float]:
         """Train to the end; return the last validation metrics."""
         history = History(self._run, self.step)
-        meter = Meter()
+        meter = Meter(lambda: self._clock.elapsed_s)
         batches = stream(self._maker, self.step, self._size_at, self._settings.workers)
         bar = tqdm(total=100, unit="%", disable=None, bar_format="{l_bar}{bar}| {elapsed}{postfix}")
         first_check = math.floor(self._clock.progress(self.step) * self._settings.checks) + 1
@@ -193,7 +191,10 @@ class Trainer:
 
     def _check(self, history: History, meter: Meter) -> None:
         """Validate the average, write checkpoints and log, off the training clock."""
-        started = time.monotonic()
+        with self._clock.paused():
+            self._validate_and_save(history, meter)
+
+    def _validate_and_save(self, history: History, meter: Meter) -> None:
         stage = self._settings.sizes[-1]
         bf16 = self._settings.precision == "bf16"
         metrics = validate(self.average.model, self._val, (stage.height, stage.width), bf16)
@@ -211,7 +212,6 @@ class Trainer:
             *(self.step, row["minutes"]),
             *(metrics[name] for name in METRICS),
         )
-        self._clock.leave_out(time.monotonic() - started)
 
     def _save(self, best: bool) -> None:
         state: dict[str, Any] = {
@@ -220,7 +220,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "best": self._best,
-            "val": self._settings.val_folder,
+            "val": self._validation_name(),
             "elapsed_s": self._clock.elapsed_s,
         }
         checkpoint.save(self._run / "last.pt", state)
@@ -232,6 +232,11 @@ class Trainer:
                 "settings": format_settings(self._settings),
             }
             checkpoint.save(self._run / "best.pt", best_weights)
+
+    def _validation_name(self) -> str:
+        """Name what figures are measured on; those of other pictures or sizes do not compare."""
+        stage, settings = self._settings.sizes[-1], self._settings
+        return f"{settings.val_limit} of {settings.val_folder} at {stage.height}x{stage.width}"
 
     def _row(self, progress: float, means: dict[str, float]) -> Row:
         settings = self._settings

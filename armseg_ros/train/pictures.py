@@ -134,7 +134,7 @@ def read_samples(folders: Sequence[Path], split: str) -> tuple[Sample, ...]:
     """Read one split of several COCO folders.
 
     Raises:
-        DataError: A folder has no such split, or all of them together hold no annotated picture.
+        DataError: A folder has no such split, or its split holds no picture or no annotation.
     """
     samples: list[Sample] = []
     for folder in folders:

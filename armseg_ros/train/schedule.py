@@ -6,6 +6,8 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -32,15 +34,23 @@ class Clock:
         self._steps = settings.steps or math.ceil(settings.epochs * batches)
         self._elapsed_s = elapsed_s
         self._started = time.monotonic()
+        self._paused_at: float | None = None
 
     @property
     def elapsed_s(self) -> float:
         """Training seconds so far."""
-        return self._elapsed_s + time.monotonic() - self._started
+        now = time.monotonic() if self._paused_at is None else self._paused_at
+        return self._elapsed_s + now - self._started
 
-    def leave_out(self, seconds: float) -> None:
-        """Take time that was not training (validation, writing) off the clock."""
-        self._started += seconds
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stand still while something is done that is not training (validation, writing)."""
+        self._paused_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self._started += time.monotonic() - self._paused_at
+            self._paused_at = None
 
     def progress(self, step: int) -> float:
         """Share of the run that is done before ``step``, 0..1."""

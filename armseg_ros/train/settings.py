@@ -113,6 +113,8 @@ class TrainSettings:
     loss: LossSettings = field(default_factory=LossSettings)
 
     def __post_init__(self) -> None:
+        for key in ("minutes", "steps", "epochs"):
+            require_range(key, getattr(self, key), 0, 1e9)
         if [self.minutes > 0, self.steps > 0, self.epochs > 0].count(True) != 1:
             raise ConfigError("give exactly one of minutes, steps and epochs")
         if not self.data:
@@ -159,15 +161,32 @@ def from_mapping(mapping: dict[str, Any], where: str = "settings") -> TrainSetti
         ConfigError: A key is unknown, of another type or out of range.
     """
     values = dict(mapping)
+    for key in ("data", "sizes"):
+        if not isinstance(values.get(key, []), list | tuple):
+            raise ConfigError(f"{where}: {key} is {values[key]!r}, but must be a list")
     values["data"] = tuple(str(folder) for folder in values.get("data", ()))
     if "sizes" in values:
         values["sizes"] = tuple(SizeStage.parse(str(text)) for text in values["sizes"])
     try:
         values["augment"] = AugmentSettings(**values.get("augment", {}))
         values["loss"] = LossSettings(**values.get("loss", {}))
-        return TrainSettings(**values)
+        settings = TrainSettings(**values)
     except TypeError as error:
         raise ConfigError(f"{where}: {error}; remove or correct the key") from error
+    _check_kinds(settings, f"{where}: ")
+    _check_kinds(settings.augment, f"{where}: augment.")
+    _check_kinds(settings.loss, f"{where}: loss.")
+    return settings
+
+
+def _check_kinds(settings: TrainSettings | AugmentSettings | LossSettings, prefix: str) -> None:
+    """Refuse a fraction where a whole number is wanted, a number where a name is."""
+    kinds = {"int": (int, "a whole number"), "str": (str, "a text")}
+    for field_ in dataclasses.fields(settings):
+        kind, words = kinds.get(str(field_.type), (object, ""))
+        value = getattr(settings, field_.name)
+        if not isinstance(value, kind):
+            raise ConfigError(f"{prefix}{field_.name} is {value!r}, but must be {words}")
 
 
 def read_settings(path: Path) -> dict[str, Any]:

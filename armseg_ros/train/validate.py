@@ -50,9 +50,7 @@ class TorchBackend:
         """Run the network on a (1, 3, h, w) float32 RGB tensor in 0..1."""
         x = torch.from_numpy(tensor).to(self._device, memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast(self._device.type, torch.bfloat16, self._bf16):
-            output = self._network(x)
-        rows = self._network.head.decode([level.float() for level in output.levels])
-        arrays = (rows, output.prototypes.float(), output.features.float())
+            arrays = self._network.predict(x)
         return RawOutput(*(np.array(array[0].cpu().numpy()) for array in arrays))
 
     def close(self) -> None:

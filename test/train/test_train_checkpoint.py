@@ -52,11 +52,18 @@ def test_a_pickle_is_not_run(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+def test_advice_fits_the_cause(tmp_path):
+    with pytest.raises(DataError, match=r"free some space$"):
+        checkpoint.write_atomic(tmp_path / "last.pt", write_partly_then_fail)
+    with pytest.raises(DataError, match=r"choose another place$"):
+        checkpoint.save(tmp_path / "absent" / "last.pt", {"step": 7})
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x00" * 100])
 def test_damaged_files_are_named(tmp_path, content):
     path = tmp_path / "broken.pt"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"broken\.pt"):
+    with pytest.raises(DataError, match=r"broken\.pt: .*\w"):
         checkpoint.load(path)
 
 

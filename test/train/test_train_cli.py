@@ -41,6 +41,8 @@ def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
         ),
         ("another network", [str(totes), *output, "--weights", str(tmp_path / "narrow.pt")]),
         ("KEY=VALUE", [str(totes), *output, "--set", "mosaic"]),
+        ("no number, word or list", [str(totes), *output, "--set", "loss.mask=["]),
+        ("a whole number", [str(totes), *output, "--set", "batch_size=2.5"]),
         ("'mosaik'", [str(totes), *output, "--set", "augment.mosaik=1"]),
     ):
         assert main(["train", *arguments]) == 2, words

@@ -3,6 +3,7 @@
 
 import ast
 import errno
+import subprocess
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ import torch
 from armseg_ros.backends.base import open_backend
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint
-from armseg_ros.train.export import export_onnx, largest_difference, read_source
+from armseg_ros.train.export import export_onnx, git_revision, largest_difference, read_source
 from armseg_ros.train.model import YoloV5Seg
 
 HW = (96, 128)
@@ -113,6 +114,29 @@ def test_a_run_says_how_it_was_trained(weights, tmp_path):
     assert info["training_steps"] == "9"
     assert info["seed"] == "3"
     assert info["validation"] == "mask AP on up to 60 pictures of totes: {'object_ap': 0.5}"
+
+
+@pytest.mark.parametrize("settings", ["just words", "seed: 3\n", "data: []\nval: ''\n"])
+def test_a_run_that_says_nonsense_of_itself_is_named(weights, tmp_path, settings):
+    content = {"weights": checkpoint.read_weights(weights), "settings": settings}
+    checkpoint.save(tmp_path / "best.pt", content)
+    with pytest.raises(DataError, match=r"best\.pt: what it says of its training does not read"):
+        read_source(tmp_path)
+
+
+def test_the_revision_is_that_of_a_tracked_file_alone(tmp_path):
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    for name in ("own.py", "installed.py"):
+        (tmp_path / name).touch()
+    assert git_revision(tmp_path / "own.py") == "unknown"
+    git("init")
+    git("add", "own.py")
+    git("commit", "-m", "one")
+    assert len(git_revision(tmp_path / "own.py")) == 12
+    assert git_revision(tmp_path / "installed.py") == "unknown"
 
 
 def test_sizes_the_network_cannot_have_are_refused(files, tmp_path):

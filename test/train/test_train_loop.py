@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from armseg_ros.errors import ConfigError, DataError
-from armseg_ros.train import checkpoint
+from armseg_ros.train import checkpoint, loop, schedule
 from armseg_ros.train.augment import NO_AUGMENTATION
 from armseg_ros.train.history import Meter, read_history
 from armseg_ros.train.loop import mean_mask_ap, train
@@ -120,8 +120,42 @@ def test_missing_data_and_devices_are_named(short, tmp_path):
             train(changed(short, device="cuda"), tmp_path)
 
 
+def test_validation_takes_no_training_time(short, tmp_path, monkeypatch):
+    late = 0.0
+    monotonic = schedule.time.monotonic
+    monkeypatch.setattr(schedule.time, "monotonic", lambda: monotonic() + late)
+
+    def validate(*_) -> dict[str, float]:
+        nonlocal late
+        late += 3600
+        return {"object_ap": 0.5, "object_ap50": 0.5, "tote_ap": 0.5, "tote_ap50": 0.5}
+
+    monkeypatch.setattr(loop, "validate", validate)
+    train(short, tmp_path)
+    assert late == 2 * 3600
+    assert checkpoint.load(tmp_path / "last.pt")["elapsed_s"] < 3600
+    for row in read_history(tmp_path / "log.csv"):
+        assert row["minutes"] < 60
+        assert row["seconds_per_step"] < 600
+
+
+@pytest.mark.parametrize("change", [{"sizes": (SizeStage(96, 128),)}, {"val_limit": 1}])
+def test_a_figure_of_another_size_or_other_pictures_is_not_compared(
+    short, tmp_path, monkeypatch, change
+):
+    figures = iter([0.9, 0.4])
+
+    def validate(*_) -> dict[str, float]:
+        return dict.fromkeys(("object_ap", "object_ap50", "tote_ap", "tote_ap50"), next(figures))
+
+    monkeypatch.setattr(loop, "validate", validate)
+    train(changed(short, steps=1, checks=1), tmp_path)
+    train(changed(short, steps=2, checks=1, **change), tmp_path, resume=True)
+    assert checkpoint.load(tmp_path / "best.pt")["metrics"]["object_ap"] == 0.4
+
+
 def test_a_diverged_run_ends_with_a_sentence():
-    meter = Meter()
+    meter = Meter(lambda: 0.0)
     for _ in range(19):
         meter.add({"box": float("nan")})
     with pytest.raises(DataError, match="loss has not been finite for 20 steps"):

@@ -53,8 +53,10 @@ def test_clock_by_minutes_leaves_pauses_out(monkeypatch):
     assert clock.progress(0) == 0.25
     now += 30
     assert clock.progress(0) == 0.75
-    clock.leave_out(20)
-    assert clock.elapsed_s == 25
+    with clock.paused():
+        now += 20
+        assert clock.elapsed_s == 45
+    assert clock.elapsed_s == 45
     now += 100
     assert clock.progress(0) == 1.0
 
@@ -102,11 +104,28 @@ def test_settings_survive_their_file(tmp_path):
         ({"precision": "fp8"}, "'fp8'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"sizes": ()}, "no network size"),
+        ({"minutes": -5.0}, r"minutes is -5\.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, words):
     with pytest.raises(ConfigError, match=words):
         a_run(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch_size": 2.5}, r"here: batch_size is 2\.5, but must be a whole number"),
+        ({"val": 5}, "here: val is 5, but must be a text"),
+        ({"loss": {"top": 1.5}}, r"here: loss\.top is 1\.5"),
+        ({"data": 5}, "here: data is 5, but must be a list"),
+        ({"data": "totes"}, "here: data is 'totes', but must be a list"),
+        ({"sizes": 640}, "here: sizes is 640, but must be a list"),
+    ],
+)
+def test_values_of_another_kind_are_refused(change, words):
+    with pytest.raises(ConfigError, match=words):
+        from_mapping({"data": ["d"], "steps": 1} | change, "here")
 
 
 def test_unknown_keys_and_broken_files_are_named(tmp_path):
