@@ -9,6 +9,7 @@ from armseg_ros.errors import DataError
 from armseg_ros.quality.sheet import LEVELS, number, spanned
 
 START, END = "<!-- figures: armseg quality check --page -->", "<!-- end of figures -->"
+KINDS = {"linear": "logistic", "linear on six": "logistic on six", "trees": "boosted trees"}
 TITLES = (
     "", "positive", "prevalence", "AUROC", "average precision", "FPR at 95 % TPR",
     "recall at 0.05 / 0.1 / 0.5 false alarms a picture", "ECE", "Brier skill", "AURC", "AUGRC",
@@ -43,7 +44,14 @@ def page_tables(sheet: dict[str, Any]) -> str:
         for level, title in LEVELS.items():
             if level in sheet[target]:
                 lines.append(_row(f"{target}, {title}", sheet[target][level]))
-    lines += ["", *_rivals(sheet, fitted), "", *_groups(training, fitted), ""]
+    lines += [
+        "",
+        *_rivals(sheet, fitted),
+        "",
+        *_groups(training, fitted),
+        *chosen_models(training),
+        "",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -89,6 +97,24 @@ def _rival(rival: dict[str, Any] | None) -> str:
     lead = rival["lead_interval"]
     ahead = f" ({lead[0]:+.3f} to {lead[1]:+.3f})" if lead else ""
     return f"{number(rival['auroc'])}, {number(rival['average_precision'])}{ahead}"
+
+
+def chosen_models(training: dict[str, Any]) -> list[str]:
+    """Say which kind of model ``fit`` took for pairs and instances, and how the kinds compare."""
+    lines = [
+        "| average precision on held-out scenes of the fit | taken | "
+        + " | ".join(KINDS.values())
+        + " |",
+        "|---" * (len(KINDS) + 2) + "|",
+    ]
+    for target in ("pair", "over", "under"):
+        if "held_out" not in training.get(target, {}):
+            continue
+        tried = training[target]["held_out"]
+        cells = [number(tried.get(kind, {}).get("average_precision")) for kind in KINDS]
+        taken = KINDS[training[target]["chosen"]]
+        lines.append(f"| {target} | {taken} | " + " | ".join(cells) + " |")
+    return ["", *lines] if len(lines) > 2 else []
 
 
 def _groups(training: dict[str, Any], targets: list[str]) -> list[str]:

@@ -15,7 +15,10 @@ from armseg_ros.backends.model_info import file_sha256
 from armseg_ros.cli.main import main
 from armseg_ros.errors import DataError
 from armseg_ros.quality.check import check
-from armseg_ros.quality.page import END, START, page_tables, refresh_page
+from armseg_ros.quality.classifier import Trees
+from armseg_ros.quality.model import load_quality_model
+from armseg_ros.quality.page import END, START, chosen_models, page_tables, refresh_page
+from armseg_ros.quality.shipped import default_flags_path
 
 
 def test_figures_go_between_the_marks() -> None:
@@ -30,6 +33,18 @@ def test_figures_go_between_the_marks() -> None:
     assert [row.count("|") for row in rows] == [12]
     assert f"| {sheet['over']['instance']['prevalence']:.3f} | 0.500 (0.500 to 0.500) |" in rows[0]
     assert "| low score | " in fresh
+
+
+def test_the_page_says_what_kind_the_shipped_models_are() -> None:
+    shipped = load_quality_model(default_flags_path())
+    page = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
+    lines = chosen_models(shipped.training)
+    assert "\n".join(lines) in page
+    for target in ("pair", "over", "under"):
+        trees = isinstance(shipped.classifiers[target].model, Trees)
+        taken = "boosted trees" if trees else "logistic"
+        assert any(line.startswith(f"| {target} | {taken} |") for line in lines)
+    assert chosen_models({}) == []
 
 
 def test_what_was_not_fitted_is_left_out() -> None:
