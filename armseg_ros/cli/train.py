@@ -77,7 +77,12 @@ def run(args: argparse.Namespace) -> int:
     folder: Path = args.resume or args.output
     if not args.resume and (folder / "last.pt").exists():
         raise ConfigError(f"{folder} holds a run already; go on with --resume {folder}")
-    chosen = settings.from_mapping(mapping, str(folder / "config.yaml"))
+    if args.resume and not (folder / "last.pt").exists():
+        raise ConfigError(
+            f"{folder} was stopped before its first checkpoint; begin anew with -o {folder}"
+        )
+    where = str(folder / "config.yaml") if args.resume else "settings"
+    chosen = settings.from_mapping(mapping, where)
     metrics = loop.train(chosen, folder, resume=bool(args.resume), stop=_stop_on_signals())
     logging.getLogger(__name__).info(
         "Object mask AP %.3f, AP50 %.3f on %s; weights in %s",
@@ -122,17 +127,18 @@ def _override(mapping: dict[str, Any], args: argparse.Namespace) -> None:
         _set(mapping, text)
 
 
-def _set(mapping: dict[str, Any], text: str) -> None:
+def _set(settings: dict[str, Any], text: str) -> None:
     """Put one ``group.key=value`` into the settings."""
-    import yaml
+    from armseg_ros.data.plain_yaml import load_plain_yaml
 
     path, equals, value = text.partition("=")
     *groups, key = path.split(".")
+    mapping: object = settings
     for group in groups:
-        mapping = mapping.setdefault(group, {})
+        mapping = mapping.setdefault(group, {}) if isinstance(mapping, dict) else None
     if not equals or not isinstance(mapping, dict):
         raise ConfigError(f"--set {text!r} is not of the form KEY=VALUE; see config.yaml for keys")
     try:
-        mapping[key] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        mapping[key] = load_plain_yaml(value)
+    except ValueError as error:
         raise ConfigError(f"--set {text!r}: {value!r} is no number, word or list") from error

@@ -172,7 +172,8 @@ class LiveSegmenterClient:
                 raise NoAnswerError(
                     f"no segmenter between {self._publisher.topic_name} and "
                     f"{self._subscription.topic_name} after {timeout_s:.0f} s; start one, and "
-                    "check image_transport, topics and ROS_DOMAIN_ID"
+                    "check image_transport (--transport of armseg evaluate), topics and "
+                    "ROS_DOMAIN_ID"
                 )
             time.sleep(POLL_S)
         time.sleep(SETTLE_S)

@@ -34,6 +34,8 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         DataError: Writing failed; the former file is as it was.
     """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; give the path of a file")
     temporary = path.with_name(f".{path.name}.part")
     try:
         with temporary.open("wb") as file:

@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from armseg_ros.data.coco import Sample
-from armseg_ros.errors import DataError
+from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint
 from armseg_ros.train.batches import Batch, BatchMaker, stream
 from armseg_ros.train.history import METRICS, History, Meter, Row
@@ -57,18 +58,37 @@ def train(
 
     Raises:
         KeyboardInterrupt: ``stop`` ended the run; it can be resumed.
-        ConfigError: A setting does not fit this machine.
+        ConfigError: A setting does not fit this machine, or another process trains in ``run``.
         DataError: Data or weights cannot be read, or a checkpoint cannot be written.
     """
     trainer = Trainer(settings, run)
-    if resume:
-        trainer.restore()
-    elif settings.weights:
-        trainer.start_from(Path(settings.weights))
-    checkpoint.write_atomic(
-        run / "config.yaml", lambda file: file.write(format_settings(settings).encode())
-    )
-    return trainer.run(stop)
+    with _only_one_in(run):
+        if resume:
+            trainer.restore()
+        elif settings.weights:
+            trainer.start_from(Path(settings.weights))
+        checkpoint.write_atomic(
+            run / "config.yaml", lambda file: file.write(format_settings(settings).encode())
+        )
+        return trainer.run(stop)
+
+
+def _only_one_in(run: Path) -> BinaryIO:
+    """Lock the run folder until the file that is returned is closed.
+
+    Raises:
+        ConfigError: Another process trains there.
+    """
+    lock = (run / ".lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(
+            f"{run}: another armseg train is at work there; wait for its end or choose another "
+            "folder"
+        ) from error
+    return lock
 
 
 class Trainer:

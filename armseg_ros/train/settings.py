@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 
 from armseg_ros.config import require_range
 from armseg_ros.data.plain_yaml import load_plain_yaml
-from armseg_ros.errors import ConfigError, one_line
+from armseg_ros.errors import ConfigError, one_line, shown
 from armseg_ros.train.augment import AugmentSettings
 from armseg_ros.train.loss import LossSettings
 
@@ -146,6 +147,16 @@ class TrainSettings:
         return self.val or self.data[0]
 
 
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "float": ((int, float), "a number"),
+    "int": ((int,), "a whole number"),
+    "str": ((str,), "a text"),
+    "tuple[str, ...]": ((list, tuple), "a list"),
+    "tuple[SizeStage, ...]": ((list, tuple), "a list such as [320x384, 448x544]"),
+}
+_GROUP = ((dict,), "a group of settings, given as GROUP.KEY=VALUE")
+
+
 def to_mapping(settings: TrainSettings) -> dict[str, Any]:
     """Turn settings into plain lists, numbers and strings."""
     mapping = dataclasses.asdict(settings)
@@ -160,33 +171,40 @@ def from_mapping(mapping: dict[str, Any], where: str = "settings") -> TrainSetti
     Raises:
         ConfigError: A key is unknown, of another type or out of range.
     """
-    values = dict(mapping)
-    for key in ("data", "sizes"):
-        if not isinstance(values.get(key, []), list | tuple):
-            raise ConfigError(f"{where}: {key} is {values[key]!r}, but must be a list")
+    values = _checked(TrainSettings, mapping, where)
     values["data"] = tuple(str(folder) for folder in values.get("data", ()))
     if "sizes" in values:
         values["sizes"] = tuple(SizeStage.parse(str(text)) for text in values["sizes"])
-    try:
-        values["augment"] = AugmentSettings(**values.get("augment", {}))
-        values["loss"] = LossSettings(**values.get("loss", {}))
-        settings = TrainSettings(**values)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}; remove or correct the key") from error
-    _check_kinds(settings, f"{where}: ")
-    _check_kinds(settings.augment, f"{where}: augment.")
-    _check_kinds(settings.loss, f"{where}: loss.")
-    return settings
+    for group, settings in (("augment", AugmentSettings), ("loss", LossSettings)):
+        values[group] = settings(**_checked(settings, values.get(group, {}), where, f"{group}."))
+    return TrainSettings(**values)
 
 
-def _check_kinds(settings: TrainSettings | AugmentSettings | LossSettings, prefix: str) -> None:
-    """Refuse a fraction where a whole number is wanted, a number where a name is."""
-    kinds = {"int": (int, "a whole number"), "str": (str, "a text")}
-    for field_ in dataclasses.fields(settings):
-        kind, words = kinds.get(str(field_.type), (object, ""))
-        value = getattr(settings, field_.name)
-        if not isinstance(value, kind):
-            raise ConfigError(f"{prefix}{field_.name} is {value!r}, but must be {words}")
+def _checked(
+    settings: type[TrainSettings | AugmentSettings | LossSettings],
+    mapping: dict[str, Any],
+    where: str,
+    group: str = "",
+) -> dict[str, Any]:
+    """Copy a mapping whose keys the settings know, with values of their types.
+
+    YAML reads 1e-3, which has no point, as a text: it becomes the number that it means.
+    """
+    known = {key.name: str(key.type) for key in dataclasses.fields(settings)}
+    values = dict(mapping)
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(
+                f"{where}: no setting is called {group + str(key)!r}; expected one of "
+                + ", ".join(group + name for name in known)
+            )
+        accepted, words = _KINDS.get(known[key], _GROUP)
+        if known[key] == "float" and isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                values[key] = value = float(value)
+        if isinstance(value, bool) or not isinstance(value, accepted):
+            raise ConfigError(f"{where}: {group}{key} is {shown(value)}, but must be {words}")
+    return values
 
 
 def read_settings(path: Path) -> dict[str, Any]:

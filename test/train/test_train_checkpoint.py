@@ -33,6 +33,12 @@ def test_a_failed_first_checkpoint_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_is_not_taken_for_a_file(tmp_path):
+    with pytest.raises(DataError, match="is a folder; give the path of a file"):
+        checkpoint.save(tmp_path, {"step": 7})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pickled_models_are_refused_with_the_way_out(tmp_path):
     path = tmp_path / "yolov5s-seg.pt"
     torch.save({"model": torch.nn.Conv2d(3, 3, 1)}, path)

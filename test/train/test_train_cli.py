@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verbs train and export, from the command line on."""
 
+import fcntl
 import sys
 
 import pytest
@@ -28,6 +29,8 @@ def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
     checkpoint.save(tmp_path / "narrow.pt", YoloV5Seg(2, width=0.25).state_dict())
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "last.pt").touch()
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "config.yaml").write_text(f"data: ['{totes}']\nsteps: 1\n")
     output = ["-o", str(tmp_path / "run")]
     for words, arguments in (
         ("no training data", output),
@@ -41,9 +44,18 @@ def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
         ),
         ("another network", [str(totes), *output, "--weights", str(tmp_path / "narrow.pt")]),
         ("KEY=VALUE", [str(totes), *output, "--set", "mosaic"]),
+        ("'augment.mosaik'", [str(totes), *output, "--set", "augment.mosaik=1"]),
+        ("'seeds'", [str(totes), *output, "--set", "seeds=1"]),
+        ("seed is 'abc', but must be a whole number", [str(totes), *output, "--set", "seed=abc"]),
+        ("weight_decay is 'x'", [str(totes), *output, "--set", "weight_decay=x"]),
+        ("weight_decay is True", [str(totes), *output, "--set", "weight_decay=true"]),
+        ("sizes is 3, but must be a list", [str(totes), *output, "--set", "sizes=3"]),
+        ("augment is 3", [str(totes), *output, "--set", "augment=3"]),
+        ("KEY=VALUE", [str(totes), *output, "--set", "seed=1", "seed.a.b=1"]),
         ("no number, word or list", [str(totes), *output, "--set", "loss.mask=["]),
         ("a whole number", [str(totes), *output, "--set", "batch_size=2.5"]),
-        ("'mosaik'", [str(totes), *output, "--set", "augment.mosaik=1"]),
+        ("steps is -3", [str(totes), *output, "--steps", "-3"]),
+        ("before its first checkpoint", ["--resume", str(tmp_path / "early")]),
     ):
         assert main(["train", *arguments]) == 2, words
         message = capsys.readouterr().err.strip().splitlines()[-1]
@@ -51,6 +63,16 @@ def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
         assert words in message
     assert main(["export", str(tmp_path / "none.pt"), "-o", str(tmp_path / "m.onnx")]) == 2
     assert "none.pt" in capsys.readouterr().err
+
+
+def test_two_trainings_do_not_share_a_folder(totes, tmp_path, capsys):
+    start = ["train", str(totes), "-o", str(tmp_path), "--size", "64x64", "--steps", "1"]
+    with (tmp_path / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(start) == 2
+    assert "another armseg train is at work there" in capsys.readouterr().err
+    assert not (tmp_path / "last.pt").exists()
+    assert main([*start, "--batch-size", "1", "--val-limit", "1", "--checks", "1"]) == 0
 
 
 @pytest.mark.parametrize("verb", ["train", "export"])

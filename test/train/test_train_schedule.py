@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+import yaml
 
 from armseg_ros.errors import ConfigError
 from armseg_ros.train import schedule
@@ -94,6 +95,13 @@ def test_settings_survive_their_file(tmp_path):
     assert to_mapping(settings)["sizes"] == ["64x96@0.5"]
 
 
+def test_a_number_without_a_point_is_a_number():
+    for text in ("weight_decay: 1e-3", "loss: {mask: 2e0}"):
+        settings = from_mapping({"data": ["a"], "steps": 1, **yaml.safe_load(text)})
+        assert settings.weight_decay == (0.001 if "decay" in text else 0.05)
+        assert settings.loss.mask == (2.0 if "mask" in text else 6.0)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -129,7 +137,7 @@ def test_values_of_another_kind_are_refused(change, words):
 
 
 def test_unknown_keys_and_broken_files_are_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"here: .*'mosaik'"):
+    with pytest.raises(ConfigError, match=r"here: .*'augment.mosaik'"):
         from_mapping({"data": ["d"], "steps": 1, "augment": {"mosaik": 1}}, "here")
     for text in ("[1]", "a: ["):
         (tmp_path / "config.yaml").write_text(text)
