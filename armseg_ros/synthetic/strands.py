@@ -70,7 +70,7 @@ def _strap(rng: np.random.Generator) -> list[_Strand]:
 
 
 def _cable(rng: np.random.Generator) -> list[_Strand]:
-    """A coiled lead with a loose tail and two plugs."""
+    """A coiled lead with a loose tail that ends in a plug, sometimes with a tie."""
     dark = float(rng.choice([25, 40, 235, 200]))
     color = hsv(rng.uniform(0, 180), rng.choice([0, 0, 200]), dark)
     turns, width = rng.uniform(2.2, 6), rng.uniform(0.4, 0.9)

@@ -192,9 +192,12 @@ class Trainer:
         if math.isfinite(sum(terms.values())):
             self._optimizer.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
-            self._optimizer.step()
-            self.average.update(self.model)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+            if math.isfinite(norm):
+                self._optimizer.step()
+                self.average.update(self.model)
+            else:  # one such step would leave no finite weight, in the next checkpoint either
+                terms = dict.fromkeys(terms, math.nan)
         self.step += 1
         return terms
 

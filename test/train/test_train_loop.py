@@ -12,6 +12,7 @@ from armseg_ros.train import checkpoint, loop, schedule
 from armseg_ros.train.augment import NO_AUGMENTATION
 from armseg_ros.train.history import Meter, read_history
 from armseg_ros.train.loop import mean_mask_ap, train
+from armseg_ros.train.loss import segmentation_loss
 from armseg_ros.train.model import YoloV5Seg
 from armseg_ros.train.settings import SizeStage, TrainSettings
 
@@ -152,6 +153,21 @@ def test_a_figure_of_another_size_or_other_pictures_is_not_compared(
     train(changed(short, steps=1, checks=1), tmp_path)
     train(changed(short, steps=2, checks=1, **change), tmp_path, resume=True)
     assert checkpoint.load(tmp_path / "best.pt")["metrics"]["object_ap"] == 0.4
+
+
+def test_a_gradient_that_overflows_leaves_the_weights_alone(short, tmp_path, monkeypatch):
+    def overflowing(*arguments):
+        total, terms = segmentation_loss(*arguments)
+        return total * 1e38 * 1e38, terms
+
+    torch.manual_seed(short.seed)
+    start = YoloV5Seg(2)
+    monkeypatch.setattr(loop, "segmentation_loss", overflowing)
+    train(short, tmp_path)
+    end = checkpoint.load(tmp_path / "last.pt")["model"]
+    for name, value in start.named_parameters():
+        assert torch.equal(value, end[name]), name
+    assert not any("box" in row for row in read_history(tmp_path / "log.csv"))
 
 
 def test_a_diverged_run_ends_with_a_sentence():
