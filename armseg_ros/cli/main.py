@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import logging
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from armseg_ros.errors import ArmsegError
+from armseg_ros.errors import ArmsegError, ConfigError
 from armseg_ros.threads import use_one_blas_thread
 
 VERBS = (
@@ -30,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     use_one_blas_thread()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    parsed = build_parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = build_parser().parse_args(words)
     try:
+        _refuse_blank_paths(words)
         code: int = parsed.run(parsed)
     except ArmsegError as error:
         print(f"armseg {parsed.verb}: {error}", file=sys.stderr)
@@ -47,6 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"armseg {parsed.verb}: {_describe(error)}", file=sys.stderr)
         return 2
     return code
+
+
+def _refuse_blank_paths(words: Sequence[str]) -> None:
+    """Refuse a blank argument or output, which would mean the current folder with all it holds.
+
+    Options other than the output may be blank.
+
+    Raises:
+        ConfigError: One is blank.
+    """
+    for before, word in itertools.pairwise(words):
+        if not word.strip() and (before in ("-o", "--output") or not before.startswith("-")):
+            raise ConfigError(
+                f"the argument after {before} is blank; give a path, or . for the current folder "
+                "(is a variable of the shell empty?)"
+            )
 
 
 def _describe(error: OSError) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +104,22 @@ def test_bench_measures_a_node(capsys: pytest.CaptureFixture[str]) -> None:
     parts = p50["of which the node"] + p50["of which DDS, both ways"]
     assert p50["everything but the network"] == pytest.approx(parts, abs=0.1)
     assert p50["round trip"] >= p50["everything but the network"] > 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["evaluate", "", "-o", "run"], ["segment", "a.jpg", "-o", ""], ["synth", "  ", "-n", "1"]],
+)
+def test_blank_paths_are_not_the_current_folder(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    message = capsys.readouterr().err.strip()
+    assert message.startswith(f"armseg {words[0]}: the argument after ")
+    assert "is blank" in message
+    assert len(message.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
