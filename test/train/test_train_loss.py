@@ -71,6 +71,14 @@ def test_complete_iou_by_hand():
     assert ciou.tolist() == pytest.approx([1.0, 8 / 24 - 4 / 52], abs=1e-5)
 
 
+def test_complete_iou_of_another_shape_by_hand():
+    truth, found = torch.tensor([[10.0, 10.0, 4.0, 4.0]]), torch.tensor([[10.0, 10.0, 8.0, 2.0]])
+    iou, ciou = complete_iou(found, truth)
+    shape = 4 / math.pi**2 * (math.atan(1) - math.atan(4)) ** 2
+    assert float(iou) == pytest.approx(8 / 24, abs=1e-5)
+    assert float(ciou) == pytest.approx(8 / 24 - shape**2 / (1 - 8 / 24 + shape), abs=1e-5)
+
+
 def test_alignment_keeps_the_best_and_scales_the_target_to_the_best_iou():
     score = torch.tensor([0.5, 0.5, 0.5, 0.9])
     iou = torch.tensor([0.8, 0.4, 0.6, 0.5])
