@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     require_range("--pictures", args.pictures, 1, 10000)
     if args.output.resolve() == args.model.resolve():
         raise ConfigError(f"{args.output}: is the model itself; name another output")
+    if args.output.is_dir():
+        raise ConfigError(f"{args.output}: is a folder; give the path of the file to write")
     if not args.output.parent.is_dir():
         raise ConfigError(f"{args.output}: the folder does not exist; make it first")
     plain = open_backend(args.model)

@@ -199,6 +199,7 @@ def test_verb(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
     assert properties["calibration"] == "4 pictures of pictures"
     for wrong, complaint in (
         (["-o", str(plain)], "is the model itself"),
+        (["-o", str(tmp_path)], "is a folder; give the path of the file"),
         (["-o", str(tmp_path / "no" / "x.onnx")], "folder does not exist"),
         (["-o", str(out), "--pictures", "0"], "--pictures is 0"),
     ):
