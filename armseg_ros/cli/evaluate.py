@@ -108,9 +108,9 @@ def run(args: argparse.Namespace) -> int:
         0 if every picture was answered; 2 if one could not be read, 1 if one had no answer.
     """
     from armseg_ros.data.joined import find_sources
+    from armseg_ros.data.new_folder import refuse_used
     from armseg_ros.data.source import open_source
     from armseg_ros.evaluate.interrupt import stop_on_signal
-    from armseg_ros.evaluate.recorder import refuse_used_folder
     from armseg_ros.evaluate.run import evaluate
     from armseg_ros.evaluate.settings import EvaluateConfig
     from armseg_ros.evaluate.table_text import table_text
@@ -136,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     with stop_on_signal() as stop:
         if len(named) == 1 and not (args.resume or args.dask):
             source = open_source(named[0].path, args.split, args.image_topic)
-            refuse_used_folder(args.output)  # before a model is loaded for nothing
+            refuse_used(args.output, "run folder")  # before a model is loaded for nothing
             with _answerer(args, config) as answerer:
                 summary = evaluate(source, answerer, config, args.output, stop=stop)
         else:

@@ -12,6 +12,16 @@ from pathlib import Path
 from armseg_ros.errors import DataError
 
 
+def refuse_used(path: Path, what: str = "folder") -> None:
+    """Refuse a place to write to that holds something.
+
+    Raises:
+        DataError: It is a file, or a folder that is not empty; ``what`` names what to choose.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise DataError(f"{path} exists already and is not empty; choose another {what}")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a folder to write to, which gets the name ``path`` when all went well.
@@ -19,8 +29,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         DataError: The path is in use, which an empty folder is not, or cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise DataError(f"{path} exists already and is not empty; choose another folder")
+    refuse_used(path)
     place = path.resolve()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

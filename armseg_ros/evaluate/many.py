@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from armseg_ros.data.new_folder import refuse_used
 from armseg_ros.errors import DataError
 from armseg_ros.evaluate.merge import ShardRun, merge
 from armseg_ros.evaluate.shards import SHARDS, ShardJob, ShardResult, is_finished
@@ -70,11 +71,8 @@ def evaluate_many(
 
 
 def _prepare(run: Path, resume: bool) -> None:
-    if not resume and run.exists() and (not run.is_dir() or any(run.iterdir())):
-        raise DataError(
-            f"{run} exists already and is not empty; choose another run folder, or go on with it "
-            "by --resume"
-        )
+    if not resume:
+        refuse_used(run, "run folder, or go on with it by --resume")
     try:
         (run / SHARDS).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from armseg_ros.data.coco_records import result_records, truth_records
+from armseg_ros.data.new_folder import refuse_used
 from armseg_ros.data.source import Item, Source
 from armseg_ros.errors import DataError
 from armseg_ros.evaluate import summary as summaries
@@ -214,14 +215,8 @@ class Recorder:
         }
 
 
-def refuse_used_folder(folder: Path) -> None:
-    """Refuse a run folder that holds something; DataError says which."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} exists already and is not empty; choose another run folder")
-
-
 def _make_empty(folder: Path) -> None:
-    refuse_used_folder(folder)
+    refuse_used(folder, "run folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

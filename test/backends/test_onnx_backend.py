@@ -113,13 +113,14 @@ def test_where_no_engine_runs_it_auto_says_what_is_wrong_with_it(tmp_path: Path)
         open_backend(path, "auto", precision="int8")
 
 
+def no_driver(*_: object, **__: object) -> None:
+    raise BackendError("no driver")
+
+
 def test_auto_says_why_not_the_better_engines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise BackendError("no driver")
-
-    monkeypatch.setattr(tensorrt, "open_tensorrt", refuse)
+    monkeypatch.setattr(tensorrt, "open_tensorrt", no_driver)
     monkeypatch.setitem(sys.modules, "openvino", None)
     choice = choose_backend(write_network(tmp_path / "n.onnx"))
     assert choice.backend.name == "onnxruntime-cpu"
@@ -134,10 +135,7 @@ def test_auto_says_why_not_the_better_engines(
 def test_an_engine_file_is_for_tensorrt_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise BackendError("no driver")
-
-    monkeypatch.setattr(tensorrt, "open_tensorrt", refuse)
+    monkeypatch.setattr(tensorrt, "open_tensorrt", no_driver)
     (path := tmp_path / "n.engine").write_bytes(b"ftrt")
     for backend in ("auto", "tensorrt"):
         with pytest.raises(BackendError, match=r"^no driver$"):
