@@ -118,7 +118,7 @@ class Assignment:
     Attributes:
         keep: (p,) int64 candidate indices that learn their object.
         target: (p,) float32 objectness target of each, 0..1.
-        rank: (p,) int64 place of each among its object's candidates, best first.
+        rank: (p,) int64 place of each among its object's positives, best first.
     """
 
     keep: Tensor
@@ -130,8 +130,9 @@ class Assignment:
 def align(score: Tensor, iou: Tensor, owner: Tensor, anchor: Tensor, top: int) -> Assignment:
     """Keep the ``top`` candidates of every object by score * IoU^6 (task-aligned assignment).
 
-    The objectness target is the metric, scaled so that the best candidate of an object gets the
-    object's best IoU. An anchor wanted by several objects goes to the one it fits best.
+    An anchor wanted by several objects goes to the one it fits best. The objectness target is the
+    metric, scaled so that the best positive that an object is left with gets its best IoU: an
+    object whose best anchors all go to a neighbour still learns, from the next best.
 
     Args:
         score: (m,) predicted objectness times class score, 0..1.
@@ -139,29 +140,39 @@ def align(score: Tensor, iou: Tensor, owner: Tensor, anchor: Tensor, top: int) -
         owner: (m,) int64 object of the candidate.
         anchor: (m,) int64 anchor, unique over the batch.
         top: Candidates per object.
+
+    Returns:
+        The positives in the order of the candidates; none for m = 0.
     """
     iou = iou.clamp(min=0)
     # The tiny term ranks candidates by IoU while every score underflows.
     metric = score**ALIGNMENT_SCORE_POWER * iou**ALIGNMENT_IOU_POWER + 1e-12 * (1 + iou)
-    count = int(owner.max()) + 1 if len(owner) else 0
-    rank = _rank_within(metric, owner, count)
-    best_metric = metric.new_zeros(count).scatter_reduce(0, owner, metric, "amax")
-    chosen = rank < top
-    best_iou = metric.new_zeros(count).scatter_reduce(0, owner, iou * chosen, "amax")
-    target = metric / (best_metric[owner] + 1e-12) * best_iou[owner]
+    chosen = _rank_within(metric, owner) < top
     keys, slot = anchor.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     wanted = torch.where(chosen, iou, -1.0)
     winner = wanted.new_full((len(keys),), -1.0).scatter_reduce(0, slot, wanted, "amax")
     keep = (chosen & (iou >= winner[slot])).nonzero()[:, 0]
-    return Assignment(keep, target[keep].clamp(0, 1), rank[keep])
+    metric, iou, owner = metric[keep], iou[keep], owner[keep]
+    target = metric / (_largest(metric, owner) + 1e-12) * _largest(iou, owner)
+    return Assignment(keep, target.clamp(0, 1), _rank_within(metric, owner))
 
 
-def _rank_within(metric: Tensor, owner: Tensor, count: int) -> Tensor:
+def _largest(values: Tensor, owner: Tensor) -> Tensor:
+    """Return for each of (p,) values >= 0 the largest one of its owner."""
+    largest = values.new_zeros(_count(owner)).scatter_reduce(0, owner, values, "amax")
+    return largest[owner]
+
+
+def _count(owner: Tensor) -> int:
+    return int(owner.max()) + 1 if len(owner) else 0
+
+
+def _rank_within(metric: Tensor, owner: Tensor) -> Tensor:
     """Return the place of every candidate among those of its owner, 0 for the largest metric."""
     order = metric.argsort(descending=True, stable=True)
     order = order[owner[order].argsort(stable=True)]
-    first = torch.zeros(count + 1, dtype=torch.long, device=owner.device)
-    first[1:] = torch.bincount(owner, minlength=count).cumsum(0)
+    first = torch.zeros(_count(owner) + 1, dtype=torch.long, device=owner.device)
+    first[1:] = torch.bincount(owner).cumsum(0)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=owner.device) - first[owner[order]]
     return rank

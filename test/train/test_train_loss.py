@@ -96,6 +96,23 @@ def test_an_anchor_wanted_twice_goes_to_the_better_fit():
     assert found.keep.tolist() == [1]
 
 
+def test_an_object_that_loses_its_best_anchors_learns_from_what_it_keeps():
+    # Object 0 wants anchors 1, 2, 3; the first two fit object 1 better.
+    iou = torch.tensor([0.8, 0.7, 0.5, 0.9, 0.85])
+    owner, anchor = torch.tensor([0, 0, 0, 1, 1]), torch.tensor([1, 2, 3, 1, 2])
+    found = align(torch.ones(5), iou, owner, anchor, top=3)
+    assert found.keep.tolist() == [2, 3, 4]
+    assert found.rank.tolist() == [0, 0, 1]
+    expected = [0.5, 0.9, 0.9 * (0.85 / 0.9) ** 6]
+    assert found.target.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_no_candidate_gives_no_positive():
+    none = torch.zeros(0, dtype=torch.long)
+    found = align(torch.zeros(0), torch.zeros(0), none, none, top=3)
+    assert len(found.keep) == len(found.target) == len(found.rank) == 0
+
+
 def test_mask_terms_of_a_known_logit():
     # One positive, box of the whole 4x4 prototype, left half set, logit +4 left and -4 right.
     prototypes = torch.zeros(1, 32, 4, 4)
@@ -166,6 +183,30 @@ def test_loss_without_objects_is_the_objectness_alone(head):
     assert terms["objectness"] == pytest.approx(count * math.log(2), rel=1e-5)
     assert float(total.detach()) == pytest.approx(terms["objectness"], rel=1e-6)
     assert [terms[k] for k in ("box", "class", "mask", "dice")] == [0, 0, 0, 0]
+
+
+def test_objectness_target_is_the_root_of_alignment_times_mask_iou(head):
+    # One anchor fits a box exactly and its mask, everything, is half right: the root of 1 * 0.5.
+    output = blank_output()
+    box = torch.tensor([44.0, 36.0, 30.0, 61.0])  # the first anchor of level 1, cell (2, 2)
+    with torch.no_grad():
+        for level in output.levels:
+            level[..., 4:6] = -20.0
+        output.levels[1][0, 0, 2, 2, 0] = math.log(0.625 / 0.375)  # 44 = (2 * 0.625 - 0.5 + 2) * 16
+        output.levels[1][0, 0, 2, 2, 1] = math.log(0.375 / 0.625)  # 36 = (2 * 0.375 - 0.5 + 2) * 16
+        output.levels[1][0, 0, 2, 2, 4:6] = 20.0
+        output.levels[1][0, 0, 2, 2, 7:] = 1.0
+        output.prototypes.fill_(1.0)
+    labels = torch.zeros(1, 1, 16, 16, dtype=torch.uint8)
+    # Prototype pixels of the box: columns 7 to 14, rows 1 to 15; the left half is the object.
+    labels[0, 0, :, 7:11] = 1
+    targets = torch.tensor([[0, 0, *box.tolist(), 0, 1]])
+    total, _ = segmentation_loss(output, head, (targets, labels), LossSettings(top=1))
+    total.backward()
+    gradient = output.levels[1].grad
+    assert gradient is not None
+    # d objectness / d logit = (sigmoid(logit) - target) / max(sum of targets, 1)
+    assert float(gradient[0, 0, 2, 2, 4]) == pytest.approx(1 - math.sqrt(0.5), abs=1e-3)
 
 
 def test_ignored_pixels_are_not_background(head):
