@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from armseg_ros.errors import BackendError
+
 if TYPE_CHECKING:
     from armseg_ros.benchmark import Scene, StageCost
     from armseg_ros.types import Detections
@@ -47,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     require_range("--instances", args.instances, 1, 32)
     require_range("--repeats", args.repeats, 1, 10000)
     require_range("--rate", args.rate, 0.01, 1000)
+    if args.model and not args.model.exists():  # told before minutes of measuring
+        raise BackendError(f"{args.model}: no such model file; give the path of an ONNX file")
     scene = benchmark.make_scene(args.instances)
     if args.node:
         _print_node(args, scene)

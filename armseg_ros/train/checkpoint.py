@@ -64,6 +64,8 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; expected a checkpoint (.pt) there") from error
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path}: not a plain state dict but a pickled model or a damaged file, which is not "

@@ -87,6 +87,8 @@ def export_onnx(source: Source, target: Path, hw: tuple[int, int], half: bool = 
         ConfigError: ``hw`` is not a size the network can have.
         DataError: The file cannot be written.
     """
+    if not target.parent.is_dir():
+        raise DataError(f"{target}: the folder does not exist; make it first")
     if any(side % 32 or not 32 <= side <= 4096 for side in hw):
         raise ConfigError(
             f"size is {hw[0]}x{hw[1]}, but both sides must be multiples of 32 from 32 to 4096"

@@ -34,3 +34,12 @@ def test_every_engine_in_one_run(
     assert "not onnxruntime in int8" in table
     assert "absent.onnx: no such model file" in table
     assert "not openvino in fp32: OpenVINO cannot be imported" in table
+
+
+def test_a_model_that_is_not_there_is_named_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "--model", str(tmp_path / "absent.onnx")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "absent.onnx: no such model file; give the path of an ONNX file" in said.err

@@ -74,7 +74,7 @@ def test_damaged_files_are_named(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"none\.pt"):
+    with pytest.raises(DataError, match=r"none\.pt: no such file; expected a checkpoint"):
         checkpoint.load(tmp_path / "none.pt")
 
 

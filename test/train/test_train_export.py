@@ -144,6 +144,11 @@ def test_sizes_the_network_cannot_have_are_refused(files, tmp_path):
         export_onnx(files[0], tmp_path / "m.onnx", (100, 128))
 
 
+def test_a_folder_that_is_not_there_is_named_before_the_work(files, tmp_path):
+    with pytest.raises(DataError, match=r"none/m\.onnx: the folder does not exist; make it first"):
+        export_onnx(files[0], tmp_path / "none" / "m.onnx", HW)
+
+
 def test_checkpoints_of_other_classes_or_networks_are_refused(tmp_path):
     checkpoint.save(tmp_path / "coco.pt", YoloV5Seg(80).state_dict())
     with pytest.raises(DataError, match="predicts 80 classes, expected 2"):
