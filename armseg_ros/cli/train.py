@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--val-limit", int, "most validation pictures (500)"),
         ("--freeze", int, "first layers that stay as they are, 0 to 24 (0)"),
         ("--device", str, "cpu, cuda or cuda:N (cpu)"),
-        ("--precision", str, "bf16 or fp32 (bf16)"),
+        ("--precision", str, "auto, bf16 or fp32; auto takes bf16 where it is in hardware (auto)"),
         ("--threads", int, "CPU threads, 0 = PyTorch's choice (0)"),
         ("--workers", int, "threads that prepare batches (2)"),
         ("--seed", int, "seed of weights, order and augmentation (0)"),

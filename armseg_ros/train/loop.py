@@ -22,7 +22,13 @@ from armseg_ros.train.batches import Batch, BatchMaker, stream
 from armseg_ros.train.history import METRICS, History, Meter, Row
 from armseg_ros.train.loss import segmentation_loss
 from armseg_ros.train.model import YoloV5Seg
-from armseg_ros.train.optimize import freeze, make_optimizer, open_device, set_training
+from armseg_ros.train.optimize import (
+    freeze,
+    make_optimizer,
+    open_device,
+    set_training,
+    uses_bf16,
+)
 from armseg_ros.train.pictures import PictureStore, read_samples
 from armseg_ros.train.schedule import Clock, WeightAverage, learning_rate_factor, size_at
 from armseg_ros.train.settings import TrainSettings, format_settings
@@ -103,6 +109,7 @@ class Trainer:
     def __init__(self, settings: TrainSettings, run: Path) -> None:
         self._settings, self._run = settings, run
         self._device = open_device(settings)
+        self._bf16 = uses_bf16(settings.precision, self._device)
         train_samples = read_samples([Path(folder) for folder in settings.data], "train")
         val_samples = read_samples([Path(settings.val_folder)], "val")
         self._val: Sequence[Sample] = val_samples[: settings.val_limit]
@@ -206,7 +213,7 @@ class Trainer:
         set_training(self.model, self._settings.freeze)
         images = torch.from_numpy(batch.images).to(device, non_blocking=True)
         images = images.permute(0, 3, 1, 2).float().div_(255)  # keeps channels-last memory
-        with torch.autocast(device.type, torch.bfloat16, self._settings.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, self._bf16):
             output = self.model(images)
         truth = (torch.from_numpy(batch.targets).to(device), torch.from_numpy(batch.labels))
         truth = (truth[0], truth[1].to(device))
@@ -219,8 +226,7 @@ class Trainer:
 
     def _validate_and_save(self, history: History, meter: Meter) -> None:
         stage = self._settings.sizes[-1]
-        bf16 = self._settings.precision == "bf16"
-        metrics = validate(self.average.model, self._val, (stage.height, stage.width), bf16)
+        metrics = validate(self.average.model, self._val, (stage.height, stage.width), self._bf16)
         self._metrics = metrics
         row = self._row(self._clock.progress(self.step), meter.take())
         history.add(row | metrics)

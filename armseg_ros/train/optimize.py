@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device, frozen layers and optimizer of a run."""
+"""Device, precision, frozen layers and optimizer of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import cv2
 import torch
 from torch import nn
 
+from armseg_ros.backends.processor import computes_bf16_fast
 from armseg_ros.errors import ConfigError
 from armseg_ros.train.model import YoloV5Seg
 from armseg_ros.train.settings import TrainSettings
@@ -24,6 +25,15 @@ def open_device(settings: TrainSettings) -> torch.device:
         torch.set_num_threads(settings.threads)
     cv2.setNumThreads(1)  # the batch threads are the parallelism
     return torch.device(settings.device)
+
+
+def uses_bf16(precision: str, device: torch.device) -> bool:
+    """Tell whether a run computes in bfloat16; ``auto`` where the hardware does."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return computes_bf16_fast()
 
 
 def freeze(model: YoloV5Seg, layers: int) -> None:

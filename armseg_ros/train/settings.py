@@ -79,7 +79,7 @@ class TrainSettings:
         val_limit: Most validation pictures.
         cache_gib: Memory for pictures.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``bf16`` (autocast) or ``fp32``.
+        precision: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 where it is fast.
         threads: CPU threads of the network; 0 leaves the choice to PyTorch.
         workers: Threads that prepare batches.
         seed: Seed of weights, order and augmentation.
@@ -106,7 +106,7 @@ class TrainSettings:
     val_limit: int = 500
     cache_gib: float = 8.0
     device: str = "cpu"
-    precision: str = "bf16"
+    precision: str = "auto"
     threads: int = 0
     workers: int = 2
     seed: int = 0
@@ -122,8 +122,10 @@ class TrainSettings:
             raise ConfigError("no training data: name at least one COCO folder with train.json")
         if not self.sizes:
             raise ConfigError("no network size: give at least one, such as 640x640")
-        if self.precision not in ("bf16", "fp32"):
-            raise ConfigError(f"precision is {self.precision!r}, but must be 'bf16' or 'fp32'")
+        if self.precision not in ("auto", "bf16", "fp32"):
+            raise ConfigError(
+                f"precision is {self.precision!r}, but must be 'auto', 'bf16' or 'fp32'"
+            )
         if self.device != "cpu" and not self.device.startswith("cuda"):
             raise ConfigError(f"device is {self.device!r}, but must be 'cpu', 'cuda' or 'cuda:N'")
         require_range("batch_size", self.batch_size, 1, 4096)

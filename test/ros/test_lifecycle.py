@@ -346,8 +346,13 @@ def test_quality_of_service_is_overridden(
     }
     running(**overrides)
     operator.ask()
-    [image] = operator.node.get_subscriptions_info_by_topic("/image")
-    assert image.node_name == "segmenter"
+    end = time.monotonic() + 30  # DDS tells of a subscription before the name of its node
+    while True:
+        [image] = operator.node.get_subscriptions_info_by_topic("/image")
+        if image.node_name == "segmenter":
+            break
+        assert time.monotonic() < end, image.node_name
+        time.sleep(0.05)
     [instances] = operator.node.get_publishers_info_by_topic("/segmenter/instances")
     assert instances.qos_profile.durability.name == "TRANSIENT_LOCAL"
 

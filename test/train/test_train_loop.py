@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from armseg_ros.backends import processor
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.train import checkpoint, loop, schedule
 from armseg_ros.train.augment import NO_AUGMENTATION
@@ -14,6 +15,7 @@ from armseg_ros.train.history import Meter, read_history
 from armseg_ros.train.loop import mean_mask_ap, train
 from armseg_ros.train.loss import segmentation_loss
 from armseg_ros.train.model import YoloV5Seg
+from armseg_ros.train.optimize import uses_bf16
 from armseg_ros.train.settings import SizeStage, TrainSettings
 
 
@@ -36,8 +38,9 @@ def test_two_totes_are_learnt_by_heart_in_200_steps(totes, tmp_path):
         sizes=(SizeStage(128, 160),),
         steps=200,
         batch_size=2,
-        learning_rate=2e-3,
+        learning_rate=4e-3,
         checks=1,
+        precision="fp32",  # the same on every processor
         augment=NO_AUGMENTATION,
     )
     metrics = train(settings, tmp_path)
@@ -119,6 +122,19 @@ def test_missing_data_and_devices_are_named(short, tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="no CUDA"):
             train(changed(short, device="cuda"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "fast"), [("fpu avx2 avx512f", False), ("fpu avx512_bf16", True), ("", False)]
+)
+def test_bfloat16_is_taken_where_the_processor_has_it(tmp_path, monkeypatch, flags, fast):
+    info = tmp_path / "cpuinfo"
+    info.write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr(processor, "CPU_INFO", info)
+    cpu = torch.device("cpu")
+    assert uses_bf16("auto", cpu) == fast
+    assert uses_bf16("bf16", cpu)
+    assert not uses_bf16("fp32", cpu)
 
 
 def test_validation_takes_no_training_time(short, tmp_path, monkeypatch):
