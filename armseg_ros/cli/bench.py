@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from armseg_ros.errors import BackendError
-
 if TYPE_CHECKING:
     from armseg_ros.benchmark import Scene, StageCost
     from armseg_ros.types import Detections
@@ -44,13 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     from armseg_ros import benchmark
+    from armseg_ros.backends.base import check_model_file
     from armseg_ros.config import require_range
 
     require_range("--instances", args.instances, 1, 32)
     require_range("--repeats", args.repeats, 1, 10000)
     require_range("--rate", args.rate, 0.01, 1000)
-    if args.model and not args.model.exists():  # told before minutes of measuring
-        raise BackendError(f"{args.model}: no such model file; give the path of an ONNX file")
+    if args.model:
+        check_model_file(args.model)  # told before minutes of measuring
     scene = benchmark.make_scene(args.instances)
     if args.node:
         _print_node(args, scene)

@@ -147,32 +147,28 @@ def align(score: Tensor, iou: Tensor, owner: Tensor, anchor: Tensor, top: int) -
     iou = iou.clamp(min=0)
     # The tiny term ranks candidates by IoU while every score underflows.
     metric = score**ALIGNMENT_SCORE_POWER * iou**ALIGNMENT_IOU_POWER + 1e-12 * (1 + iou)
-    chosen = _rank_within(metric, owner) < top
+    count = int(owner.max()) + 1 if len(owner) else 0
+    chosen = _rank_within(metric, owner, count) < top
     keys, slot = anchor.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     wanted = torch.where(chosen, iou, -1.0)
     winner = wanted.new_full((len(keys),), -1.0).scatter_reduce(0, slot, wanted, "amax")
     keep = (chosen & (iou >= winner[slot])).nonzero()[:, 0]
     metric, iou, owner = metric[keep], iou[keep], owner[keep]
-    target = metric / (_largest(metric, owner) + 1e-12) * _largest(iou, owner)
-    return Assignment(keep, target.clamp(0, 1), _rank_within(metric, owner))
+    target = metric / (_largest(metric, owner, count) + 1e-12) * _largest(iou, owner, count)
+    return Assignment(keep, target.clamp(0, 1), _rank_within(metric, owner, count))
 
 
-def _largest(values: Tensor, owner: Tensor) -> Tensor:
+def _largest(values: Tensor, owner: Tensor, count: int) -> Tensor:
     """Return for each of (p,) values >= 0 the largest one of its owner."""
-    largest = values.new_zeros(_count(owner)).scatter_reduce(0, owner, values, "amax")
-    return largest[owner]
+    return values.new_zeros(count).scatter_reduce(0, owner, values, "amax")[owner]
 
 
-def _count(owner: Tensor) -> int:
-    return int(owner.max()) + 1 if len(owner) else 0
-
-
-def _rank_within(metric: Tensor, owner: Tensor) -> Tensor:
+def _rank_within(metric: Tensor, owner: Tensor, count: int) -> Tensor:
     """Return the place of every candidate among those of its owner, 0 for the largest metric."""
     order = metric.argsort(descending=True, stable=True)
     order = order[owner[order].argsort(stable=True)]
-    first = torch.zeros(_count(owner) + 1, dtype=torch.long, device=owner.device)
-    first[1:] = torch.bincount(owner).cumsum(0)
+    first = torch.zeros(count + 1, dtype=torch.long, device=owner.device)
+    first[1:] = torch.bincount(owner, minlength=count).cumsum(0)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=owner.device) - first[owner[order]]
     return rank

@@ -346,13 +346,14 @@ def test_quality_of_service_is_overridden(
     }
     running(**overrides)
     operator.ask()
-    end = time.monotonic() + 30  # DDS tells of a subscription before the name of its node
-    while True:
+
+    def subscriber() -> str:
         [image] = operator.node.get_subscriptions_info_by_topic("/image")
-        if image.node_name == "segmenter":
-            break
-        assert time.monotonic() < end, image.node_name
-        time.sleep(0.05)
+        return str(image.node_name)
+
+    # DDS tells of a subscription before the name of its node.
+    operator.until(lambda: subscriber() != "_NODE_NAME_UNKNOWN_")
+    assert subscriber() == "segmenter"
     [instances] = operator.node.get_publishers_info_by_topic("/segmenter/instances")
     assert instances.qos_profile.durability.name == "TRANSIENT_LOCAL"
 
