@@ -24,7 +24,7 @@ from armseg_ros.train.loss import segmentation_loss
 from armseg_ros.train.model import YoloV5Seg
 from armseg_ros.train.optimize import (
     freeze,
-    make_optimizer,
+    make_optimizers,
     open_device,
     set_training,
     uses_bf16,
@@ -122,7 +122,7 @@ class Trainer:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self.model, settings.freeze)
         self.average = WeightAverage(self.model, settings.ema_decay)
-        self._optimizer = make_optimizer(self.model, settings)
+        self._optimizers = make_optimizers(self.model, settings)
         self._clock = Clock(settings, len(pictures))
         self._pictures = len(pictures)
         self.step = 0
@@ -145,7 +145,8 @@ class Trainer:
         try:
             self.model.load_state_dict(state["model"])
             self.average.load_state(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
             self.step = state["step"]
             same_validation = state["val"] == self._validation_name()
             self._best = state["best"] if same_validation else -1.0
@@ -193,15 +194,17 @@ class Trainer:
     def _train_step(self, batch: Batch, progress: float) -> dict[str, float]:
         settings = self._settings
         factor = learning_rate_factor(progress, settings.warmup, settings.final_rate)
-        for group in self._optimizer.param_groups:
-            group["lr"] = settings.learning_rate * factor
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * factor
         total, terms = self._loss(batch)
         if math.isfinite(sum(terms.values())):
-            self._optimizer.zero_grad(set_to_none=True)
+            self.model.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
             if math.isfinite(norm):
-                self._optimizer.step()
+                for optimizer in self._optimizers:
+                    optimizer.step()
                 self.average.update(self.model)
             else:  # one such step would leave no finite weight, in the next checkpoint either
                 terms = dict.fromkeys(terms, math.nan)
@@ -246,7 +249,7 @@ class Trainer:
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "average": self.average.state(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "step": self.step,
             "best": self._best,
             "val": self._validation_name(),

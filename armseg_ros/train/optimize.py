@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import cv2
 import torch
-from torch import nn
 
 from armseg_ros.backends.processor import computes_bf16_fast
 from armseg_ros.errors import ConfigError
 from armseg_ros.train.model import YoloV5Seg
+from armseg_ros.train.muon import Muon
 from armseg_ros.train.settings import TrainSettings
 
 
@@ -49,14 +49,21 @@ def set_training(model: YoloV5Seg, frozen: int) -> None:
         layer.eval()
 
 
-def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """Make AdamW with weight decay on the convolution weights alone.
+def make_optimizers(model: YoloV5Seg, settings: TrainSettings) -> list[torch.optim.Optimizer]:
+    """Make Muon for the convolutions and AdamW for output layers, batch norms and biases.
 
     Frozen weights are listed as well, which costs nothing, so that a resumed run may freeze others.
     """
-    weights = list(model.parameters())
+    outputs = {id(weight) for weight in model.head.m.parameters()}
+    inner = [w for w in model.parameters() if w.ndim > 1 and id(w) not in outputs]
+    last = [w for w in model.parameters() if w.ndim > 1 and id(w) in outputs]
+    rest = [w for w in model.parameters() if w.ndim <= 1]
+    rate, decay = settings.learning_rate, settings.weight_decay
     groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": last, "weight_decay": decay},
+        {"params": rest, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
+    return [
+        Muon(inner, rate, momentum=0.95, weight_decay=decay),
+        torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True),
+    ]

@@ -69,7 +69,7 @@ class TrainSettings:
         epochs: Length in epochs, or 0. Exactly one of the three lengths is above 0.
         batch_size: Pictures per step.
         learning_rate: Peak of the schedule.
-        weight_decay: AdamW decay of the convolution weights.
+        weight_decay: Decay of the convolution weights per step, relative to the rate.
         warmup: Share of the run over which the rate rises, 0..0.5.
         final_rate: Rate at the end, relative to the peak.
         ema_decay: Largest decay of the weight average; it ramps up, so short runs use less.

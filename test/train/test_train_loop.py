@@ -64,7 +64,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(short, tmp_path):
     parts = checkpoint.load(tmp_path / "parts/last.pt")
     assert parts["step"] == whole["step"] == 6
     assert parts["average"]["updates"] == whole["average"]["updates"]
-    for key in ("model", "average", "optimizer"):
+    for key in ("model", "average", "optimizers"):
         assert_equal(whole[key], parts[key], key)
 
 
