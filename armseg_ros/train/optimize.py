@@ -54,16 +54,17 @@ def make_optimizers(model: YoloV5Seg, settings: TrainSettings) -> list[torch.opt
 
     Frozen weights are listed as well, which costs nothing, so that a resumed run may freeze others.
     """
-    outputs = {id(weight) for weight in model.head.m.parameters()}
-    inner = [w for w in model.parameters() if w.ndim > 1 and id(w) not in outputs]
-    last = [w for w in model.parameters() if w.ndim > 1 and id(w) in outputs]
-    rest = [w for w in model.parameters() if w.ndim <= 1]
+    outputs = [layer.weight for layer in model.head.m]
+    convolutions = [
+        w for w in model.parameters() if w.ndim > 1 and all(w is not o for o in outputs)
+    ]
+    vectors = [w for w in model.parameters() if w.ndim <= 1]
     rate, decay = settings.learning_rate, settings.weight_decay
     groups = [
-        {"params": last, "weight_decay": decay},
-        {"params": rest, "weight_decay": 0.0},
+        {"params": outputs, "weight_decay": decay},
+        {"params": vectors, "weight_decay": 0.0},
     ]
     return [
-        Muon(inner, rate, momentum=0.95, weight_decay=decay),
+        Muon(convolutions, rate, momentum=0.95, weight_decay=decay),
         torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True),
     ]
