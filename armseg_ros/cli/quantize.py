@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from armseg_ros.errors import ConfigError
+from armseg_ros.errors import ConfigError, DataError
 
 HELP = "turn an ONNX model into int8"
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output.is_dir():
         raise ConfigError(f"{args.output}: is a folder; give the path of the file to write")
     if not args.output.parent.is_dir():
-        raise ConfigError(f"{args.output}: the folder does not exist; make it first")
+        raise DataError(f"{args.output}: the folder does not exist; make it first")
     plain = open_backend(args.model)
     source = open_source(args.calibrate, args.split)
     frames = chosen_frames(source, args.pictures)

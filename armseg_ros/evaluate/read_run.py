@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from armseg_ros.data.plain_yaml import load_plain_yaml
 from armseg_ros.errors import DataError, shown
+from armseg_ros.evaluate.shards import SHARDS
 from armseg_ros.evaluate.summary import FORMAT_VERSION
 from armseg_ros.evaluate.tables import INSTANCES, SAMPLES
 
@@ -98,6 +99,11 @@ def read_run(path: Path, *, features: bool = True) -> Run:
             raise DataError(
                 f"{path}: the run was killed before its end: summary.json is missing and the "
                 "tables are not closed; evaluate again into another folder"
+            )
+        if (path / SHARDS).is_dir():
+            raise DataError(
+                f"{path}: the run was stopped before its shards were merged; give the same "
+                "'armseg evaluate' command once more with --resume"
             )
         raise DataError(f"{path}: expected a run of 'armseg evaluate', found no summary.json")
     summary = _read_summary(path)

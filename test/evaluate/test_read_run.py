@@ -19,6 +19,7 @@ from armseg_ros.errors import DataError
 from armseg_ros.evaluate.read_run import read_run
 from armseg_ros.evaluate.run import evaluate
 from armseg_ros.evaluate.settings import EvaluateConfig
+from armseg_ros.evaluate.shards import SHARDS
 from armseg_ros.evaluate.summary import FORMAT_VERSION
 
 
@@ -76,6 +77,11 @@ def _empty(run: Path) -> None:
             path.unlink()
 
 
+def _stop_between_shards(run: Path) -> None:
+    _empty(run)
+    (run / SHARDS).mkdir()
+
+
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "killed": (_kill, "killed before its end"),
     "older": (_set_format(FORMAT_VERSION - 1), "older version .*evaluate again$"),
@@ -90,6 +96,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no config": (lambda run: (run / "config.yaml").unlink(), "cannot be read"),
     "odd config": (lambda run: (run / "config.yaml").write_text("3"), "expected settings"),
+    "stopped between shards": (_stop_between_shards, "once more with --resume$"),
     "no run": (_empty, "expected a run of 'armseg evaluate'"),
 }
 
