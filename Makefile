@@ -88,10 +88,14 @@ flags: venv-test
 	for source in $(FIT); do \
 		$(ARMSEG) quality collect $$source -o $(FLAGS)/$$(basename $$source) || exit; done
 	$(ARMSEG) quality fit $(foreach source,$(FIT),$(FLAGS)/$(notdir $(source))) -o $(MODEL_OF_FLAGS)
-	$(ARMSEG) evaluate $(TEST) -o $(FLAGS)/run --overlays 0
-	$(ARMSEG) quality check $(FLAGS)/run --flags $(MODEL_OF_FLAGS) -o $(FLAGS)/sheet \
+	for precision in fp32 int8; do \
+		$(ARMSEG) evaluate $(TEST) --backend onnxruntime --precision $$precision \
+			-o $(FLAGS)/run_$$precision --overlays 0 || exit; done
+	$(ARMSEG) quality accept $(FLAGS)/run_fp32 $(FLAGS)/run_int8 --flags $(MODEL_OF_FLAGS) \
+		-o $(MODEL_OF_FLAGS)
+	$(ARMSEG) quality check $(FLAGS)/run_fp32 --flags $(MODEL_OF_FLAGS) -o $(FLAGS)/sheet \
 		--page docs/quality.md
-	$(ARMSEG) quality examples $(FLAGS)/run -o docs/quality_examples.jpg
+	$(ARMSEG) quality examples $(FLAGS)/run_fp32 -o docs/quality_examples.jpg
 
 clean:
 	rm -rf build dist install log demo_output curation_output $(FLAGS) *.egg-info

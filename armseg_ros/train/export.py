@@ -185,6 +185,7 @@ def _describe(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, st
     metrics = {name: round(value, 4) for name, value in content.get("metrics", {}).items()}
     val = Path(settings["val"] or settings["data"][0]).name
     return {
+        "initial_weights": Path(settings["weights"]).name if settings["weights"] else "random",
         "training_data": ", ".join(Path(folder).name for folder in settings["data"]),
         "training_sizes": ", ".join(settings["sizes"]),
         "training_steps": str(content.get("step", "")),

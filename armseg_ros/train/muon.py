@@ -51,7 +51,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """Set all singular values of a matrix to about 1 (0.7 to 1.2), by Newton-Schulz iteration.
+    """Move the singular values of a matrix towards 1, by Newton-Schulz iteration.
+
+    Most come to 0.7 to 1.2; very small ones stay below, as a square matrix of noise has some.
 
     The polynomial is built up on the smaller side's Gram matrix and applied to the matrix once,
     which multiplies half as much as iterating on a wide matrix.

@@ -2,7 +2,10 @@
 """The verbs train and export, from the command line on."""
 
 import fcntl
+import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +27,22 @@ def test_train_resume_export(totes, tmp_path):
     assert model.stat().st_size < 16_000_000
 
 
+USELESS: dict[str, dict[str, Any]] = {
+    "no_picture": {"images": [], "annotations": []},
+    "no_annotation": {"annotations": []},
+    "robots": {"categories": [{"id": 1, "name": "Robot"}, {"id": 2, "name": "Object"}]},
+}
+
+
+def changed_totes(totes: Path, folder: Path, change: dict[str, Any]) -> str:
+    """Make a folder with the same pictures and a changed train.json."""
+    folder.mkdir()
+    (folder / "images").symlink_to(totes / "images")
+    document = json.loads((totes / "train.json").read_text())
+    (folder / "train.json").write_text(json.dumps(document | change))
+    return str(folder)
+
+
 def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
     torch.save({"model": torch.nn.Conv2d(1, 1, 1)}, tmp_path / "pickled.pt")
     checkpoint.save(tmp_path / "narrow.pt", YoloV5Seg(2, width=0.25).state_dict())
@@ -31,10 +50,14 @@ def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
     (tmp_path / "used" / "last.pt").touch()
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / "config.yaml").write_text(f"data: ['{totes}']\nsteps: 1\n")
+    useless = [changed_totes(totes, tmp_path / name, change) for name, change in USELESS.items()]
     output = ["-o", str(tmp_path / "run")]
     for words, arguments in (
         ("no training data", output),
         ("nowhere", ["nowhere", *output]),
+        ("holds no picture", [useless[0], *output, "--steps", "1"]),
+        ("no annotation", [useless[1], *output, "--steps", "1"]),
+        ("Robot", [useless[2], *output, "--steps", "1"]),
         ("such as 448x512@0.3", [str(totes), *output, "--size", "big"]),
         ("--resume", [str(totes), "-o", str(tmp_path / "used")]),
         ("config.yaml", ["--resume", str(tmp_path)]),

@@ -106,11 +106,13 @@ def test_a_run_says_how_it_was_trained(weights, tmp_path):
         "weights": checkpoint.read_weights(weights),
         "step": 9,
         "metrics": {"object_ap": 0.5},
-        "settings": "data: [/x/totes]\nval: ''\nval_limit: 60\nsizes: [96x128@1]\nseed: 3\n",
+        "settings": "data: [/x/totes]\nval: ''\nval_limit: 60\nsizes: [96x128@1]\nseed: 3\n"
+        "weights: /y/w.pt\n",
     }
     checkpoint.save(tmp_path / "best.pt", content)
     info = read_source(tmp_path).info
     assert info["training_data"] == "totes"
+    assert info["initial_weights"] == "w.pt"
     assert info["training_steps"] == "9"
     assert info["seed"] == "3"
     assert info["validation"] == "mask AP on up to 60 pictures of totes: {'object_ap': 0.5}"
