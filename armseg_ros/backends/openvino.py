@@ -167,6 +167,8 @@ def _compile(core: Any, network: Any, model: ModelInfo, settings: EngineSettings
     }
     if precision in HINTS:
         options["INFERENCE_PRECISION_HINT"] = HINTS[precision]
+    elif model.precision == "int8":  # for its few float layers bf16 gains nothing
+        options["INFERENCE_PRECISION_HINT"] = HINTS["fp32"]
     try:
         return core.compile_model(network, DEVICE, options)
     except Exception as error:

@@ -246,6 +246,6 @@ def test_large_images_arrive(graph: Any, tiny_model: Path, reliability: str) -> 
         camera.run(LARGE, FRAMES, PERIOD_S)
         received = camera.received()
         process.check_running()
-    # Whoever offers no more may lose some on a busy machine; without shared memory he loses all.
-    fewest = FRAMES if reliability == "reliable" else FRAMES // 4
+    # A camera waits for nobody: on a busy machine its queue of five overflows, reliable or not.
+    fewest = FRAMES // 2 if reliability == "reliable" else FRAMES // 4
     assert fewest <= received <= FRAMES
