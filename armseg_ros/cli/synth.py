@@ -33,11 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render the data set; 0 on success, 130 after Ctrl-C."""
+    """Render the data set; 0 on success, 130 after Ctrl-C or SIGTERM."""
+    import signal
+
     from armseg_ros.synthetic.splits import parse_split
     from armseg_ros.synthetic.write import write_coco
 
     size, split = parse_size(args.size), parse_split(args.split)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         counts = write_coco(
             args.out,

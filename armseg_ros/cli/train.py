@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     chosen = settings.from_mapping(mapping, where)
     metrics = loop.train(chosen, folder, resume=bool(args.resume), stop=_stop_on_signals())
     logging.getLogger(__name__).info(
-        "Object mask AP %.3f, AP50 %.3f on %s; weights in %s",
+        "Object mask AP %.3f, AP50 %.3f on %s in the last check; the best weights are in %s",
         *(metrics["object_ap"], metrics["object_ap50"], chosen.val_folder, folder / "best.pt"),
     )
     return 0

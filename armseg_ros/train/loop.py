@@ -171,7 +171,7 @@ class Trainer:
             while (progress := self._clock.progress(self.step)) < 1:
                 if stop():
                     self._save(best=False)
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(f"armseg train --resume {self._run} goes on")
                 if progress >= due / self._settings.checks:
                     due = next(checks)
                     self._check(history, meter)
