@@ -167,7 +167,7 @@ def _compile(core: Any, network: Any, model: ModelInfo, settings: EngineSettings
     }
     if precision in HINTS:
         options["INFERENCE_PRECISION_HINT"] = HINTS[precision]
-    elif model.precision == "int8":  # for its few float layers bf16 gains nothing
+    elif model.precision == "int8":  # bf16 gains nothing there, and can be wrong
         options["INFERENCE_PRECISION_HINT"] = HINTS["fp32"]
     try:
         return core.compile_model(network, DEVICE, options)

@@ -202,6 +202,7 @@ class Camera:
     def __init__(self, graph: Any, reliability: str) -> None:
         self._graph = graph
         self.counts: dict[str, str] = {}
+        self._before = 0
         self._node = graph.add(rclpy.create_node("camera", context=graph.context))
         self._node.create_subscription(
             DiagnosticArray, "/diagnostics", self._on_diagnostics, RESULT_QOS
@@ -216,6 +217,7 @@ class Camera:
         self._graph.spin_until(self._publisher.get_subscription_count, 60)
         self._graph.spin_until(lambda: self.counts, 60)
         message = messages.image_to_message(picture, "bgr8", Header(frame_id="camera"))
+        self._meet(message)
         left = frames
 
         def publish() -> None:
@@ -228,11 +230,19 @@ class Camera:
         timer = self._node.create_timer(period_s, publish)
         self._graph.spin_until(lambda: not left, 120)
 
+    def _meet(self, message: Image) -> None:
+        """Publish until one arrives: DDS loses the first ones where one side knows the other."""
+        end = time.monotonic() + 60
+        while not self.received():
+            assert time.monotonic() < end, "no image arrives"
+            self._publisher.publish(message)
+        self._before = self.received()
+
     def received(self, settled_s: float = 3.0) -> int:
-        """Return how many images the node has received, once it has had time for the last."""
+        """Return how many images of ``run`` the node has, once it has had time for the last."""
         end = time.monotonic() + settled_s
         self._graph.spin_until(lambda: time.monotonic() > end)
-        return int(self.counts["images received"])
+        return int(self.counts["images received"]) - self._before
 
 
 @pytest.mark.parametrize("reliability", ["reliable", "best_effort"])
@@ -246,6 +256,6 @@ def test_large_images_arrive(graph: Any, tiny_model: Path, reliability: str) -> 
         camera.run(LARGE, FRAMES, PERIOD_S)
         received = camera.received()
         process.check_running()
-    # A camera waits for nobody: on a busy machine its queue of five overflows, reliable or not.
-    fewest = FRAMES // 2 if reliability == "reliable" else FRAMES // 4
+    # Whoever offers no more may lose some on a busy machine; without shared memory he loses all.
+    fewest = FRAMES if reliability == "reliable" else FRAMES // 4
     assert fewest <= received <= FRAMES
