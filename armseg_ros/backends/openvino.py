@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from armseg_ros.heads import read_outputs
 from armseg_ros.types import Float32Array, RawOutput
 
 DEVICE = "CPU"
+TELEMETRY = "openvino_telemetry"
 # OpenVINO's own choice of auto, and of the float layers of a quantised model, is the same.
 HINTS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 INPUT_DTYPES = (np.float32, np.float16)
@@ -76,6 +78,9 @@ class OpenVinoBackend:
 
 
 def _open_core() -> Any:
+    # Importing OpenVINO tells its makers over the network, from a thread that may hold up the end
+    # of the process; without this package it does not.
+    sys.modules.setdefault(TELEMETRY, cast(Any, None))
     try:
         import openvino  # noqa: F401
     except ImportError as error:

@@ -17,6 +17,7 @@ from armseg_ros.backends.freed_memory import use_one_arena
 from armseg_ros.threads import use_one_blas_thread
 
 WATCH = "standard input"
+POLL_S = 0.1
 
 
 def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool = False) -> int:
@@ -62,6 +63,16 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def wait_for(stop: threading.Event) -> None:
+    """Wait in the main thread until a signal, or whoever else, sets the event.
+
+    A thread that is being started at that moment may take the signal from the main thread, whose
+    wait then goes on; Python handles the signal once the main thread looks again.
+    """
+    while not stop.wait(POLL_S):
+        pass
 
 
 def _stop_after_input(stop: threading.Event) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,17 @@ del first
 del second
 signal.signal(signal.SIGINT, lambda *_: print("handled"))
 os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+QUIET = """
+import sys, threading
+from pathlib import Path
+from armseg_ros.backends.base import open_backend
+
+open_backend(Path(sys.argv[1]), "openvino", 1, 64).close()
+print(*[name for name in sys.modules if name.startswith("openvino_telemetry.")])
+print(*[thread.name for thread in threading.enumerate()])
 """
 
 
@@ -215,6 +227,19 @@ def test_auto_goes_on_where_openvino_cannot_start(
     choice = choose_backend(write_network(tmp_path / "n.onnx"))
     assert choice.backend.name == "onnxruntime-cpu"
     assert "openvino: OpenVINO cannot start (no plugin for CPU): install" in choice.refused[-1]
+
+
+def test_nothing_is_sent_anywhere(tmp_path: Path) -> None:
+    """OpenVINO's telemetry has a thread that the end of the process would wait for."""
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET, str(write_network(tmp_path / "n.onnx"))],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert done.stdout.splitlines() == ["", "MainThread"]
+    assert not (tmp_path / "intel").exists()
 
 
 def test_auto_takes_openvino_where_it_works(tmp_path: Path) -> None:

@@ -510,6 +510,13 @@ WAYS = {
 }
 
 
+def shared_segments(pid: int) -> set[Path]:
+    """Segments of Fast DDS that a process has mapped, its own and those of others."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    names = [line.split(maxsplit=5)[-1] for line in lines if "/dev/shm/fast" in line]
+    return {Path(name) for name in names if re.search(r"_[0-9a-f]{16}$", name)}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("state", [*WAYS, "configuring"])
 def test_signal_ends_every_state_with_0(
@@ -519,6 +526,7 @@ def test_signal_ends_every_state_with_0(
     parameters = {"model": tiny_model, "threads": 1, "autostart": str(slow).lower()}
     given = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     log = tmp_path / "log.txt"
+    others = shared_segments(os.getpid())
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-c", SLOW if slow else PLAIN, "--ros-args", *given],
@@ -529,10 +537,13 @@ def test_signal_ends_every_state_with_0(
         for transition in WAYS.get(state, []):
             assert operator.change(transition)
         operator.until(lambda: operator.state() == state)
+        segments = shared_segments(process.pid) - others
         os.kill(process.pid, number)
         assert process.wait(END_TIMEOUT_S) == 0
     finally:
         process.kill()
         process.wait()
+    assert segments
+    assert not [path for path in segments if path.exists()]
     assert "Traceback" not in log.read_text()
     assert "[ERROR]" not in log.read_text()

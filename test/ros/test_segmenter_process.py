@@ -127,6 +127,25 @@ def test_signal_while_it_starts_leaves_no_traceback(tiny_model: Path, delay_s: f
         assert "Failed" not in process.log()
 
 
+STOLEN = """
+import signal, threading, time
+from armseg_ros.ros.process import stop_on_signals, wait_for
+
+def take() -> None:
+    time.sleep(0.5)  # the main thread waits by then
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+stop = stop_on_signals()
+threading.Thread(target=take, daemon=True).start()
+wait_for(stop)
+"""
+
+
+def test_signal_that_another_thread_takes_ends_the_wait() -> None:
+    """As one does that is being started when the signal comes."""
+    assert subprocess.run([sys.executable, "-c", STOLEN], timeout=60, check=False).returncode == 0
+
+
 def test_missing_model_is_one_fatal_sentence(tmp_path: Path) -> None:
     with start_segmenter_process({"model": str(tmp_path / "absent.onnx")}) as process:
         assert process.wait(60) == 2
