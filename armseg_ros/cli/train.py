@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         ) from error
     mapping: dict[str, Any] = {}
     if args.resume:
+        if not args.resume.is_dir():
+            raise ConfigError(f"{args.resume}: no such run; begin one with -o {args.resume}")
         mapping = settings.read_settings(args.resume / "config.yaml")
     _override(mapping, args)
     folder: Path = args.resume or args.output

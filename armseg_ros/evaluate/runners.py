@@ -12,6 +12,7 @@ from typing import Any
 
 from armseg_ros.errors import BackendError, ConfigError
 from armseg_ros.evaluate.shards import ShardJob, ShardResult, run_shard
+from armseg_ros.processes import end_with_parent
 
 TRIES = 3  # a shard whose worker dies this often takes workers down itself
 CONNECT_S = 10.0  # how long a scheduler may take to answer
@@ -72,10 +73,11 @@ def _one_pool(
 
 
 def _prepare_worker(event: Any) -> None:
-    """Leave Ctrl-C, which reaches the whole group, to the parent."""
+    """Leave Ctrl-C, which reaches the whole group, to the parent; but end when it does."""
     global _stop_event
     _stop_event = event
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def _work(job: ShardJob) -> ShardResult:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections import deque
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from armseg_ros.errors import ConfigError, DataError
 from armseg_ros.masks import encode_full, tight_mask
+from armseg_ros.processes import end_with_parent
 from armseg_ros.synthetic.journal import Entry, Journal, Recipe
 from armseg_ros.synthetic.labelling import FIRST_OBJECT_ID, TOTE_ID
 from armseg_ros.synthetic.render import RENDERER, ToteImage, check_arguments, render_tote
@@ -133,15 +133,7 @@ def _children_leave_interrupts() -> Iterator[None]:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the process that started this one; a kill leaves it no time to say so."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _render_one(folder: Path, recipe: Recipe, index: int) -> Entry:

@@ -43,12 +43,16 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+    except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         kept = "the former file is intact" if path.exists() else "nothing was written"
-        full = not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free some space" if full else "choose another place"
-        raise DataError(f"{path}: cannot be written ({error}); {kept}; {advice}") from error
+        # torch.save reports a full disk as a RuntimeError about positions in its archive.
+        code = error.errno if isinstance(error, OSError) else errno.ENOSPC
+        advice = (
+            "free some space" if code in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
+        )
+        why = os.strerror(code) if code else error
+        raise DataError(f"{path}: cannot be written ({why}); {kept}; {advice}") from error
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from armseg_ros.data.coco import Sample, read_coco
+from armseg_ros.data.folder import check_size
+from armseg_ros.data.images import decode_image, read_bytes
 from armseg_ros.errors import DataError
 from armseg_ros.types import Instances, Int32Array, Uint8Array
 
@@ -72,28 +74,34 @@ def paint_layers(truth: Instances, hw: tuple[int, int]) -> Uint8Array:
     return np.stack(layers)
 
 
+def read_picture(sample: Sample) -> Uint8Array:
+    """Read the pixels of a sample.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: The picture cannot be read or has another size than its record says.
+    """
+    name = str(sample.image_path)
+    image = decode_image(read_bytes(sample.image_path), name)
+    check_size(image.shape[:2], (sample.height, sample.width), name)
+    return image
+
+
 def load_picture(sample: Sample, long_side: int) -> Picture:
     """Read one picture and its truth, shrunk so that its longer side is at most ``long_side``.
 
     Raises:
         DataError: The picture cannot be read or has another size than its record says.
     """
-    image = cv2.imread(str(sample.image_path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(
-            f"{sample.image_path}: not a readable picture; restore it or remove its record"
-        )
-    if image.shape[:2] != (sample.height, sample.width):
-        raise DataError(
-            f"{sample.image_path}: is {image.shape[1]}x{image.shape[0]} pixels, its record says "
-            f"{sample.width}x{sample.height}; correct the record"
-        )
+    image = read_picture(sample)
     truth = sample.truth
     labels = paint_layers(truth, (sample.height, sample.width))
     scale = long_side / max(image.shape[:2])
     if scale < 1:
         size = (max(1, round(sample.width * scale)), max(1, round(sample.height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         small = [cv2.resize(la, size, interpolation=cv2.INTER_NEAREST_EXACT) for la in labels]
         labels = np.asarray(np.stack(small), np.uint8)
     class_ids = np.array(truth.class_ids[:MAX_INSTANCES], np.int32)
@@ -140,11 +148,11 @@ def read_samples(folders: Sequence[Path], split: str) -> tuple[Sample, ...]:
     for folder in folders:
         dataset = read_coco(folder, split)
         if not dataset.samples:
-            raise DataError(f"{dataset.path}: holds no picture; add images or leave the folder out")
+            raise DataError(f"{dataset.path}: holds no picture; add some or name another folder")
         if not any(sample.annotations for sample in dataset.samples):
             raise DataError(
                 f"{dataset.path}: holds {len(dataset.samples)} pictures but no annotation; "
-                "there is nothing to learn from it"
+                "there is nothing to learn from it or to measure by it"
             )
         samples.extend(dataset.samples)
     return tuple(samples)

@@ -117,7 +117,10 @@ class TrainSettings:
         for key in ("minutes", "steps", "epochs"):
             require_range(key, getattr(self, key), 0, 1e9)
         if [self.minutes > 0, self.steps > 0, self.epochs > 0].count(True) != 1:
-            raise ConfigError("give exactly one of minutes, steps and epochs")
+            raise ConfigError(
+                f"minutes is {self.minutes:g}, steps is {self.steps} and epochs is "
+                f"{self.epochs:g}, but exactly one of them must be above 0"
+            )
         if not self.data:
             raise ConfigError("no training data: name at least one COCO folder with train.json")
         if not self.sizes:
@@ -145,8 +148,9 @@ class TrainSettings:
 
     @property
     def val_folder(self) -> str:
-        """The folder that validation reads: ``val``, or the first training folder."""
-        return self.val or self.data[0]
+        """What validation reads: ``val``, or the ``val.json`` of the first training data."""
+        first = Path(self.data[0])
+        return self.val or str(first.with_name("val.json") if first.suffix == ".json" else first)
 
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {

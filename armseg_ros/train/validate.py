@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
@@ -16,10 +15,10 @@ from armseg_ros.backends.model_info import ModelInfo
 from armseg_ros.config import DecodeConfig, SegmenterConfig
 from armseg_ros.data.coco import CATEGORIES, Sample
 from armseg_ros.data.coco_records import result_records, truth_records
-from armseg_ros.errors import DataError
 from armseg_ros.evaluate.coco import CocoScorer
 from armseg_ros.segmenter import Segmenter
 from armseg_ros.train.model import YoloV5Seg
+from armseg_ros.train.pictures import read_picture
 from armseg_ros.types import CLASS_NAMES, Float32Array, Frame, RawOutput
 
 DECODE = DecodeConfig(score_threshold=0.005, iou_threshold=0.6, max_detections=100)
@@ -80,10 +79,7 @@ def validate(
     }
     predictions: list[dict[str, Any]] = []
     for index, sample in enumerate(samples):
-        image = cv2.imread(str(sample.image_path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DataError(f"{sample.image_path}: not a readable picture; restore it")
-        frame = Frame(np.asarray(image, np.uint8), sample_id=sample.sample_id)
+        frame = Frame(read_picture(sample), sample_id=sample.sample_id)
         truth["images"].append({"id": index, "height": sample.height, "width": sample.width})
         for record in truth_records(sample.truth, index, frame.hw):
             truth["annotations"].append({**record, "id": len(truth["annotations"]) + 1})

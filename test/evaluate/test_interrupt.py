@@ -22,33 +22,39 @@ from armseg_ros.evaluate.interrupt import StopRequest, stop_on_signal
 PICTURES = 3000
 
 
-def start(tmp_path: Path) -> subprocess.Popen[str]:
-    """Start ``armseg evaluate`` on more pictures than it can answer before the signal."""
-    folder = tmp_path / "pictures"
+def write_pictures(folder: Path) -> Path:
+    """Write more pictures than can be answered before the signal."""
     folder.mkdir()
     cv2.imwrite(str(folder / "0.jpg"), np.zeros((64, 64, 3), np.uint8))
     for number in range(1, PICTURES):
         os.link(folder / "0.jpg", folder / f"{number}.jpg")
+    return folder
+
+
+def start(tmp_path: Path, *sources: str, workers: int = 1) -> subprocess.Popen[str]:
+    """Start ``armseg evaluate`` on folders of so many pictures."""
+    folders = [str(write_pictures(tmp_path / name)) for name in sources]
     model = write_network(tmp_path / "tiny.onnx")
     command = [
-        *(sys.executable, "-m", "armseg_ros.cli.main", "evaluate", str(folder)),
+        *(sys.executable, "-m", "armseg_ros.cli.main", "evaluate", *folders),
         *("--model", str(model), "--overlays", "0", "-o", str(tmp_path / "run")),
+        *("--workers", str(workers)),
     ]
     return subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def wait_for_answers(path: Path) -> None:
+def wait_for_answers(run: Path) -> None:
     end = time.monotonic() + 60
-    while not path.is_file() or path.stat().st_size < 500:
+    while not any(path.stat().st_size >= 500 for path in run.glob("**/predictions.json")):
         assert time.monotonic() < end, "the evaluation does not start"
         time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_is_there(tmp_path: Path, number: signal.Signals) -> None:
-    process, run = start(tmp_path), tmp_path / "run"
+    process, run = start(tmp_path, "pictures"), tmp_path / "run"
     try:
-        wait_for_answers(run / "predictions.json")
+        wait_for_answers(run)
         process.send_signal(number)
         out, errors = process.communicate(timeout=60)
     finally:
@@ -63,6 +69,17 @@ def test_a_signal_keeps_what_is_there(tmp_path: Path, number: signal.Signals) ->
     assert f"interrupted; {run} holds {answered} of {PICTURES} pictures, marked as" in errors
     assert "Traceback" not in errors
     assert f"{answered} of {PICTURES} pictures answered" in out
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    process = start(tmp_path, "one", "other", workers=2)
+    try:
+        wait_for_answers(tmp_path / "run")
+        process.kill()
+        process.communicate(timeout=20)  # a worker that lives on keeps the pipe open
+    finally:
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_the_second_signal_interrupts_at_once() -> None:

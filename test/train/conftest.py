@@ -3,7 +3,9 @@
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,3 +70,19 @@ def write_coco(folder: Path, splits: tuple[str, ...] = ("train", "val"), count: 
 @pytest.fixture(scope="session")
 def totes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_coco(tmp_path_factory.mktemp("totes") / "coco")
+
+
+@pytest.fixture
+def changed_totes(totes: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder with the same pictures and a changed train.json."""
+
+    def make(change: Callable[[dict[str, Any]], object], name: str = "changed") -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "images").symlink_to(totes / "images")
+        document = json.loads((totes / "train.json").read_text())
+        change(document)
+        (folder / "train.json").write_text(json.dumps(document))
+        return folder
+
+    return make

@@ -2,9 +2,7 @@
 """The verbs train and export, from the command line on."""
 
 import fcntl
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,23 +32,17 @@ USELESS: dict[str, dict[str, Any]] = {
 }
 
 
-def changed_totes(totes: Path, folder: Path, change: dict[str, Any]) -> str:
-    """Make a folder with the same pictures and a changed train.json."""
-    folder.mkdir()
-    (folder / "images").symlink_to(totes / "images")
-    document = json.loads((totes / "train.json").read_text())
-    (folder / "train.json").write_text(json.dumps(document | change))
-    return str(folder)
-
-
-def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
+def test_mistakes_end_with_one_sentence(totes, changed_totes, tmp_path, capsys):
     torch.save({"model": torch.nn.Conv2d(1, 1, 1)}, tmp_path / "pickled.pt")
     checkpoint.save(tmp_path / "narrow.pt", YoloV5Seg(2, width=0.25).state_dict())
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "last.pt").touch()
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / "config.yaml").write_text(f"data: ['{totes}']\nsteps: 1\n")
-    useless = [changed_totes(totes, tmp_path / name, change) for name, change in USELESS.items()]
+    useless = [
+        str(changed_totes(lambda document, new=new: document.update(new), name))
+        for name, new in USELESS.items()
+    ]
     output = ["-o", str(tmp_path / "run")]
     for words, arguments in (
         ("no training data", output),
@@ -77,6 +69,12 @@ def test_mistakes_end_with_one_sentence(totes, tmp_path, capsys):
         ("KEY=VALUE", [str(totes), *output, "--set", "seed=1", "seed.a.b=1"]),
         ("no number, word or list", [str(totes), *output, "--set", "loss.mask=["]),
         ("a whole number", [str(totes), *output, "--set", "batch_size=2.5"]),
+        (
+            "epochs is 0, but exactly one of them must be above 0",
+            [str(totes), *output, "--steps", "0"],
+        ),
+        ("no such run", ["--resume", str(tmp_path / "absent")]),
+        ("val.json", [f"{changed_totes(dict)}/train.json", *output, "--steps", "1"]),
         ("steps is -3", [str(totes), *output, "--steps", "-3"]),
         ("before its first checkpoint", ["--resume", str(tmp_path / "early")]),
     ):

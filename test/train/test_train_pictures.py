@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures in memory and the batches made of them."""
 
-import json
 
 import cv2
 import numpy as np
@@ -112,14 +111,6 @@ def test_a_turned_batch_is_portrait(totes):
     assert maker.make(0, (128, 160)).images.shape == (1, 160, 128, 3)
 
 
-def edit(totes, tmp_path, change) -> None:
-    """Copy the totes with a changed train.json."""
-    document = json.loads((totes / "train.json").read_text())
-    change(document)
-    (tmp_path / "images").symlink_to(totes / "images")
-    (tmp_path / "train.json").write_text(json.dumps(document))
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -128,20 +119,20 @@ def edit(totes, tmp_path, change) -> None:
         (lambda d: d["categories"][0].update(name="Robot"), "Robot"),
     ],
 )
-def test_data_without_use_is_refused(totes, tmp_path, change, words):
-    edit(totes, tmp_path, change)
+def test_data_without_use_is_refused(changed_totes, change, words):
+    folder = changed_totes(change)
     with pytest.raises(DataError, match=words):
-        read_samples([tmp_path], "train")
+        read_samples([folder], "train")
 
 
-def test_a_record_of_another_size_is_refused(totes, tmp_path):
-    edit(totes, tmp_path, lambda d: d["images"][0].update(width=161))
-    sample = read_coco(tmp_path, "train").samples[0]
-    with pytest.raises(DataError, match="160x128 pixels, its record says 161x128"):
+def test_a_record_of_another_size_is_refused(changed_totes):
+    folder = changed_totes(lambda d: d["images"][0].update(width=161))
+    sample = read_coco(folder, "train").samples[0]
+    with pytest.raises(DataError, match="128x160 pixels, but its record says 128x161"):
         load_picture(sample, 160)
 
 
-def test_a_missing_picture_is_named(totes, tmp_path):
-    edit(totes, tmp_path, lambda d: d["images"][0].update(file_name="gone.png"))
+def test_a_missing_picture_is_named(changed_totes):
+    folder = changed_totes(lambda d: d["images"][0].update(file_name="gone.png"))
     with pytest.raises(DataError, match=r"gone\.png"):
-        load_picture(read_coco(tmp_path, "train").samples[0], 160)
+        load_picture(read_coco(folder, "train").samples[0], 160)
