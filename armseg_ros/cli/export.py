@@ -9,13 +9,18 @@ from pathlib import Path
 from armseg_ros.errors import ConfigError
 
 HELP = "turn a training run or checkpoint into ONNX"
+DEFAULT_SIZE = "640x640"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("source", type=Path, help="run folder (its best.pt) or checkpoint (.pt)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="ONNX file to write")
-    parser.add_argument("--size", default="640x640", metavar="HxW", help="network input size")
+    parser.add_argument(
+        "--size",
+        metavar="HxW",
+        help="network input size (the last of the training; 640x640 where the file names none)",
+    )
     parser.add_argument("--half", action="store_true", help="float16 inside, half the file size")
 
 
@@ -33,11 +38,12 @@ def run(args: argparse.Namespace) -> int:
             f"export needs {error.name}, which is not installed: pip install 'armseg_ros[train]'"
         ) from error
     log = logging.getLogger(__name__)
-    size = SizeStage.parse(args.size)
-    hw = (size.height, size.width)
+    size = SizeStage.parse(args.size) if args.size else None  # told before a file is read
     source = export.read_source(args.source)
+    size = size or SizeStage.parse(source.info.get("training_sizes", DEFAULT_SIZE).split(", ")[-1])
+    hw = (size.height, size.width)
     export.export_onnx(source, args.output, hw, args.half)
-    log.info("%s: %d kB", args.output, args.output.stat().st_size // 1000)
+    log.info("%s: %dx%d, %d kB", args.output, *hw, args.output.stat().st_size // 1000)
     image = np.random.default_rng(0).random((1, 3, *hw), np.float32)
     difference = export.largest_difference(source, args.output, image)
     if difference is None:

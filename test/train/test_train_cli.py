@@ -5,6 +5,7 @@ import fcntl
 import sys
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
@@ -23,6 +24,9 @@ def test_train_resume_export(totes, tmp_path):
     assert checkpoint.load(run / "last.pt")["step"] == 2
     assert main(["export", str(run), "-o", str(model), "--size", "64x96", "--half"]) == 0
     assert model.stat().st_size < 16_000_000
+    assert main(["export", str(run), "-o", str(model)]) == 0
+    [images] = onnx.load(model).graph.input
+    assert [axis.dim_value for axis in images.type.tensor_type.shape.dim] == [1, 3, 64, 96]
 
 
 USELESS: dict[str, dict[str, Any]] = {

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures in memory and the batches made of them."""
 
-
 import cv2
 import numpy as np
 import pytest
