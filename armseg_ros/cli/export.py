@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             f"export needs {error.name}, which is not installed: pip install 'armseg_ros[train]'"
         ) from error
     log = logging.getLogger(__name__)
-    size = SizeStage.parse(args.size) if args.size else None  # told before a file is read
+    size = SizeStage.parse(args.size) if args.size is not None else None
     source = export.read_source(args.source)
     size = size or SizeStage.parse(source.info.get("training_sizes", DEFAULT_SIZE).split(", ")[-1])
     hw = (size.height, size.width)

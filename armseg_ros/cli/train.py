@@ -18,13 +18,17 @@ _DEFAULT_EPOCHS = 100.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options; those that are not given keep the run's or the default value."""
     unset = argparse.SUPPRESS
-    parser.add_argument("data", nargs="*", help="COCO folders with train.json and images/")
+    parser.add_argument(
+        "data", nargs="*", help="COCO folders with train.json and images/, or their train.json"
+    )
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--output", type=Path, metavar="RUN", help="folder of a new run")
     where.add_argument(
         "--resume", type=Path, metavar="RUN", help="go on with a run; options given here override"
     )
-    parser.add_argument("--val", default=unset, help="folder with val.json (the first of DATA)")
+    parser.add_argument(
+        "--val", default=unset, help="folder with val.json, or that file (beside the first of DATA)"
+    )
     parser.add_argument("--weights", default=unset, help="state dict (.pt) to start from")
     parser.add_argument(
         "--size",
@@ -88,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     metrics = loop.train(chosen, folder, resume=bool(args.resume), stop=_stop_on_signals())
     logging.getLogger(__name__).info(
         "Object mask AP %.3f, AP50 %.3f on %s in the last check; the best weights are in %s",
-        *(metrics["object_ap"], metrics["object_ap50"], chosen.val_folder, folder / "best.pt"),
+        *(metrics["object_ap"], metrics["object_ap50"], chosen.validation_data, folder / "best.pt"),
     )
     return 0
 

@@ -185,6 +185,6 @@ def check_size(found: tuple[int, ...], declared: tuple[int, ...], sample_id: str
     """Raise ``DataError`` where a picture is not as large as its record says."""
     if found != declared:
         raise DataError(
-            f"{sample_id} is {found[0]}x{found[1]} pixels, but its record says "
-            f"{declared[0]}x{declared[1]}; mend the record or the picture"
+            f"{sample_id} is {found[1]} wide and {found[0]} high, but its record says "
+            f"{declared[1]} and {declared[0]}; mend the record or the picture"
         )

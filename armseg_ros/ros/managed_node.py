@@ -85,12 +85,15 @@ class ManagedNode(LifecycleNode):
         self.create_guard_condition(self._start, self.slow).trigger()
 
     def destroy_node(self) -> None:
-        """Destroy everything; rclpy forgets the state machine, which keeps the node in the graph.
+        """Destroy everything, with the state machine once the context is shut down.
 
-        Its shared memory, of 144 MB with the profile, would outlive a process that ends in haste.
+        rclpy forgets the state machine, which keeps the node in the graph, and the shared memory of
+        a process that ends in haste in /dev/shm. While its context is being shut down rclpy calls
+        this too, when callbacks may still ask for the state; so whoever shuts down calls it again.
         """
-        self._state_machine.destroy_when_not_in_use()
         super().destroy_node()
+        if not self.context.ok():
+            self._state_machine.destroy_when_not_in_use()
 
     def report(self, error: str) -> None:
         """Log why a transition failed; where the node starts by itself, whoever waits logs it."""

@@ -12,12 +12,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 from armseg_ros.backends.freed_memory import use_one_arena
 from armseg_ros.threads import use_one_blas_thread
 
-WATCH = "standard input"
-POLL_S = 0.1
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LISTENERS = ("standard input", "signals")  # names of threads that wait for the end
 
 
 def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool = False) -> int:
@@ -35,8 +36,7 @@ def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool =
     use_one_arena()
     stop = stop_on_signals()
     if end_with_parent:
-        watch = threading.Thread(target=_stop_after_input, args=(stop,), name=WATCH, daemon=True)
-        watch.start()
+        _listen(LISTENERS[0], _stop_after_input, stop)
     from armseg_ros.ros.segmenter_node import main
 
     code = main(arguments, stop)
@@ -58,21 +58,31 @@ def run_evaluator(arguments: list[str] | None = None) -> int:
 
 
 def stop_on_signals() -> threading.Event:
-    """Make SIGINT and SIGTERM set an event instead of raising."""
+    """Make SIGINT and SIGTERM set an event instead of raising.
+
+    A thread of its own sets it. A handler runs in the main thread, which may hold the lock of the
+    event at that moment; and it does not run while that thread waits, where another thread, one
+    that is being started for example, took the signal.
+    """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    received, send = os.pipe()
+    os.set_blocking(send, False)
+    signal.set_wakeup_fd(send, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    _listen(LISTENERS[1], _stop_after_signal, received, stop)
     return stop
 
 
-def wait_for(stop: threading.Event) -> None:
-    """Wait in the main thread until a signal, or whoever else, sets the event.
+def _listen(name: str, wait: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=wait, args=arguments, name=name, daemon=True).start()
 
-    A thread that is being started at that moment may take the signal from the main thread, whose
-    wait then goes on; Python handles the signal once the main thread looks again.
-    """
-    while not stop.wait(POLL_S):
+
+def _stop_after_signal(received: int, stop: threading.Event) -> None:
+    """Python writes the number of each signal as a byte."""
+    while os.read(received, 1)[0] not in SIGNALS:
         pass
+    stop.set()
 
 
 def _stop_after_input(stop: threading.Event) -> None:
@@ -87,7 +97,7 @@ def _leave_threads_behind(code: int) -> None:
 
     Python would wait for it, or take its memory away while it works: both end badly.
     """
-    known = (threading.current_thread().name, WATCH)
+    known = (threading.current_thread().name, *LISTENERS)
     if any(thread.name not in known for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -37,7 +37,6 @@ from armseg_ros.ros.managed_node import THREADS, EndingError, ManagedNode, trans
 from armseg_ros.ros.memory import GpuMemory, resident_mb
 from armseg_ros.ros.outputs import Outputs
 from armseg_ros.ros.parameters import BY_NAME, check_choices, declare_parameters, segmenter_config
-from armseg_ros.ros.process import wait_for
 from armseg_ros.ros.qos import RESULT_QOS, image_qos, overridable, refused_policy
 from armseg_ros.ros.spinner import DIED, Spinner, init_ros
 from armseg_ros.ros.statuses import Condition, make_statuses
@@ -336,7 +335,7 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
             rclpy.try_shutdown()
             return STARTED_BADLY
         spinner = Spinner(node, on_end=stop.set, threads=THREADS)
-        wait_for(stop)
+        stop.wait()
         node.close()
         spinner.close()
     if node.start_error:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from armseg_ros.errors import DataError
+from armseg_ros.errors import DataError, one_line
 from armseg_ros.train.model import MASK_COEFFICIENTS, YoloV5Seg
 
 log = logging.getLogger(__name__)
@@ -46,12 +46,12 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         kept = "the former file is intact" if path.exists() else "nothing was written"
-        # torch.save reports a full disk as a RuntimeError about positions in its archive.
-        code = error.errno if isinstance(error, OSError) else errno.ENOSPC
-        advice = (
-            "free some space" if code in (errno.ENOSPC, errno.EDQUOT) else "choose another place"
-        )
-        why = os.strerror(code) if code else error
+        # torch.save makes of a full disk a RuntimeError about positions in its archive.
+        cause = error if isinstance(error, OSError) else error.__context__
+        code = cause.errno if isinstance(cause, OSError) else None
+        full = code in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space" if full else "choose another place"
+        why = os.strerror(code) if code else one_line(error)
         raise DataError(f"{path}: cannot be written ({why}); {kept}; {advice}") from error
 
 

@@ -22,6 +22,7 @@ from armseg_ros.errors import ConfigError, DataError, one_line
 from armseg_ros.train import checkpoint
 from armseg_ros.train.layers import fuse_batch_norm
 from armseg_ros.train.model import MASK_COEFFICIENTS, YoloV5Seg
+from armseg_ros.train.settings import validation_data
 from armseg_ros.types import CLASS_NAMES, Float32Array
 
 log = logging.getLogger(__name__)
@@ -183,15 +184,20 @@ def _training_info(path: Path) -> dict[str, str]:
 
 def _describe(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
     metrics = {name: round(value, 4) for name, value in content.get("metrics", {}).items()}
-    val = Path(settings["val"] or settings["data"][0]).name
+    val = _folder_name(validation_data(settings["val"], settings["data"]))
     return {
         "initial_weights": Path(settings["weights"]).name if settings["weights"] else "random",
-        "training_data": ", ".join(Path(folder).name for folder in settings["data"]),
+        "training_data": ", ".join(map(_folder_name, settings["data"])),
         "training_sizes": ", ".join(settings["sizes"]),
         "training_steps": str(content.get("step", "")),
         "seed": str(settings["seed"]),
         "validation": f"mask AP on up to {settings['val_limit']} pictures of {val}: {metrics}",
     }
+
+
+def _folder_name(data: str) -> str:
+    path = Path(data)
+    return path.parent.name if path.suffix == ".json" else path.name
 
 
 def git_revision(source: Path) -> str:

@@ -29,7 +29,7 @@ from armseg_ros.train.optimize import (
     set_training,
     uses_bf16,
 )
-from armseg_ros.train.pictures import PictureStore, read_samples
+from armseg_ros.train.pictures import PictureStore, check_picture, read_samples
 from armseg_ros.train.schedule import Clock, WeightAverage, learning_rate_factor, size_at
 from armseg_ros.train.settings import TrainSettings, format_settings
 from armseg_ros.train.validate import validate
@@ -111,8 +111,10 @@ class Trainer:
         self._device = open_device(settings)
         self._bf16 = uses_bf16(settings.precision, self._device)
         train_samples = read_samples([Path(folder) for folder in settings.data], "train")
-        val_samples = read_samples([Path(settings.val_folder)], "val")
+        val_samples = read_samples([Path(settings.validation_data)], "val")
         self._val: Sequence[Sample] = val_samples[: settings.val_limit]
+        for sample in self._val:  # the first check may be hours away
+            check_picture(sample)
         longest = max(max(stage.height, stage.width) for stage in settings.sizes)
         pictures = PictureStore(train_samples, round(longest * CACHE_MARGIN), settings.cache_gib)
         log.info("%d training and %d validation pictures", len(pictures), len(self._val))
@@ -268,7 +270,7 @@ class Trainer:
     def _validation_name(self) -> str:
         """Name what figures are measured on; those of other pictures or sizes do not compare."""
         stage, settings = self._settings.sizes[-1], self._settings
-        return f"{settings.val_limit} of {settings.val_folder} at {stage.height}x{stage.width}"
+        return f"{settings.val_limit} of {settings.validation_data} at {stage.height}x{stage.width}"
 
     def _row(self, progress: float, means: dict[str, float]) -> Row:
         settings = self._settings

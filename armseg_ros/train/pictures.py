@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from armseg_ros.data.coco import Sample, read_coco
 from armseg_ros.data.folder import check_size
-from armseg_ros.data.images import decode_image, read_bytes
+from armseg_ros.data.images import check_encoded, decode_image, read_bytes
 from armseg_ros.errors import DataError
 from armseg_ros.types import Instances, Int32Array, Uint8Array
 
@@ -87,6 +87,17 @@ def read_picture(sample: Sample) -> Uint8Array:
     image = decode_image(read_bytes(sample.image_path), name)
     check_size(image.shape[:2], (sample.height, sample.width), name)
     return image
+
+
+def check_picture(sample: Sample) -> None:
+    """Read the header of a sample's picture.
+
+    Raises:
+        DataError: As ``read_picture``, but for damage that only decoding tells.
+    """
+    name = str(sample.image_path)
+    header = check_encoded(read_bytes(sample.image_path), name)
+    check_size((header.height, header.width), (sample.height, sample.width), name)
 
 
 def load_picture(sample: Sample, long_side: int) -> Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,10 +148,15 @@ class TrainSettings:
         require_range("seed", self.seed, 0, 2**31)
 
     @property
-    def val_folder(self) -> str:
-        """What validation reads: ``val``, or the ``val.json`` of the first training data."""
-        first = Path(self.data[0])
-        return self.val or str(first.with_name("val.json") if first.suffix == ".json" else first)
+    def validation_data(self) -> str:
+        """What validation reads, a folder or a file; see the function of this name."""
+        return validation_data(self.val, self.data)
+
+
+def validation_data(val: str, data: Sequence[str]) -> str:
+    """Name what validation reads: ``val``, or ``val.json`` beside the first of ``data``."""
+    first = Path(data[0])
+    return val or str(first.with_name("val.json") if first.suffix == ".json" else first)
 
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {

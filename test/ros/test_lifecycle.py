@@ -495,6 +495,34 @@ def test_loader_lets_go_of_whoever_waits() -> None:
     assert freed.wait(60)
 
 
+ASKED = """
+import threading, time
+from armseg_ros.ros.managed_node import THREADS, ManagedNode
+from armseg_ros.ros.spinner import Spinner, init_ros
+
+init_ros([])
+node, asking = ManagedNode("asked", print), threading.Event()
+
+def ask() -> None:
+    asking.set()
+    while node.context.ok():
+        time.sleep(0.01)
+    print(node.state)
+
+node.create_timer(0.01, ask)
+spinner = Spinner(node, threads=THREADS)
+asking.wait()
+spinner.close()
+"""
+
+
+def test_state_is_there_until_the_last_callback_has_returned() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "unconfigured\n"), done.stderr
+
+
 SLOW = """
 import time
 from armseg_ros.ros import loading, process

@@ -65,6 +65,22 @@ def test_advice_fits_the_cause(tmp_path):
         checkpoint.save(tmp_path / "absent" / "last.pt", {"step": 7})
 
 
+class FullFile:
+    """Refuses as a limit of file sizes does."""
+
+    def write(self, _data: bytes) -> int:
+        raise OSError(errno.EFBIG, "File too large")
+
+    def flush(self) -> None: ...
+
+
+def test_what_pytorch_hides_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be written \(File too large\); nothing was"):
+        checkpoint.write_atomic(
+            tmp_path / "last.pt", lambda _: torch.save(torch.zeros(9), FullFile())
+        )
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"\x00" * 100])
 def test_damaged_files_are_named(tmp_path, content):
     path = tmp_path / "broken.pt"

@@ -127,7 +127,7 @@ def test_data_without_use_is_refused(changed_totes, change, words):
 def test_a_record_of_another_size_is_refused(changed_totes):
     folder = changed_totes(lambda d: d["images"][0].update(width=161))
     sample = read_coco(folder, "train").samples[0]
-    with pytest.raises(DataError, match="128x160 pixels, but its record says 128x161"):
+    with pytest.raises(DataError, match="160 wide and 128 high, but its record says 161 and 128"):
         load_picture(sample, 160)
 
 

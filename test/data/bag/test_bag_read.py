@@ -353,7 +353,9 @@ def test_pictures_that_do_not_decode_are_single_faults(tmp_path: Path) -> None:
 def test_a_picture_that_disagrees_with_its_truth(tmp_path: Path) -> None:
     truth = ("/ground_truth", TRUTH, 0, bags.truth(SECOND + 5, ONE, (60, 80), "cell/1.jpg"))
     (item,) = read_bag(bags.write(tmp_path / "bag", [*pictures(1), truth]))
-    with pytest.raises(DataError, match=r"cell/1.jpg is 6x8 pixels, but its record says 60x80"):
+    with pytest.raises(
+        DataError, match=r"cell/1.jpg is 8 wide and 6 high, but its record says 80 and 60"
+    ):
         item.frame()
 
 
