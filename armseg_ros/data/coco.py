@@ -178,9 +178,8 @@ def _annotation_file(source: Path, split: str | None) -> Path:
             raise DataError(
                 f"{source}: expected {wanted} in it, found none; name the folder of a COCO data set"
             )
-        raise DataError(
-            f"{source}: expected {wanted}, found {', '.join(found)}; name the split (--split)"
-        )
+        advice = "name the split (--split)" if split is None else "add it or name another folder"
+        raise DataError(f"{source}: expected {wanted}, found {', '.join(found)}; {advice}")
     return source / f"{split}.json"
 
 

@@ -45,6 +45,7 @@ def evaluate_many(
 
     Raises:
         DataError: The run folder is in use, or no source could be evaluated.
+        KeyboardInterrupt: ``stop`` ended it before the first source was done.
     """
     run = jobs[0].run
     _prepare(run, resume)
@@ -60,6 +61,8 @@ def evaluate_many(
                 errors[result.name] = result.error
                 _log.warning("%s: %s", result.name, result.error)
     finished = {job.source.name for job in jobs if is_finished(job)}
+    if not finished and stop():
+        raise KeyboardInterrupt(f"{run} holds no source yet; go on with --resume")
     errors = {
         job.source.name: errors.get(job.source.name, STOPPED)
         for job in jobs

@@ -256,6 +256,7 @@ class Trainer:
             "best": self._best,
             "val": self._validation_name(),
             "elapsed_s": self._clock.elapsed_s,
+            "settings": format_settings(self._settings),
         }
         checkpoint.save(self._run / "last.pt", state)
         if best:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -153,3 +155,25 @@ def test_a_size_that_the_model_ignores_is_no_obstacle(tmp_path: Path) -> None:
     large = write_network(tmp_path / "d.onnx", dynamic=True)
     with pytest.raises(BackendError, match="no side may be above 8192 px"):
         choose_backend(large, "auto", EngineSettings(network_size=8224))
+
+
+QUIET = """
+import sys
+from pathlib import Path
+from armseg_ros.backends.base import open_backend
+
+open_backend(Path(sys.argv[1]), "onnxruntime", 1, 64).close()
+"""
+
+
+def test_nothing_is_reported(tmp_path: Path) -> None:
+    """ONNX Runtime keeps what it reports, and the number of this computer, in the home folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(
+        [sys.executable, "-c", QUIET, str(write_network(tmp_path / "n.onnx"))],
+        check=True,
+        env=environment | {"HOME": str(home)},
+    )
+    assert list(home.iterdir()) == []

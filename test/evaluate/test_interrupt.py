@@ -71,6 +71,21 @@ def test_a_signal_keeps_what_is_there(tmp_path: Path, number: signal.Signals) ->
     assert f"{answered} of {PICTURES} pictures answered" in out
 
 
+@pytest.mark.parametrize("signals", [1, 3])
+def test_signals_end_workers_before_the_first_source_is_done(tmp_path: Path, signals: int) -> None:
+    process = start(tmp_path, "one", "other", workers=2)
+    try:
+        wait_for_answers(tmp_path / "run")
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        errors = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert ("go on with --resume" in errors) == (signals == 1)
+
+
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     process = start(tmp_path, "one", "other", workers=2)
     try:

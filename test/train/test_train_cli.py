@@ -3,6 +3,7 @@
 
 import fcntl
 import sys
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -25,8 +26,14 @@ def test_train_resume_export(totes, tmp_path):
     assert main(["export", str(run), "-o", str(model), "--size", "64x96", "--half"]) == 0
     assert model.stat().st_size < 16_000_000
     assert main(["export", str(run), "-o", str(model)]) == 0
+    assert input_shape(model) == [1, 3, 64, 96]
+    assert main(["export", str(run / "last.pt"), "-o", str(model)]) == 0
+    assert input_shape(model) == [1, 3, 64, 96]
+
+
+def input_shape(model: Path) -> list[int]:
     [images] = onnx.load(model).graph.input
-    assert [axis.dim_value for axis in images.type.tensor_type.shape.dim] == [1, 3, 64, 96]
+    return [axis.dim_value for axis in images.type.tensor_type.shape.dim]
 
 
 USELESS: dict[str, dict[str, Any]] = {
