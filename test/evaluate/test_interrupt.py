@@ -82,7 +82,7 @@ def test_signals_end_workers_before_the_first_source_is_done(tmp_path: Path, sig
         errors = process.communicate(timeout=60)[1]
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode in (130, -signal.SIGINT)  # the last may come when all is said
     assert ("go on with --resume" in errors) == (signals == 1)
 
 
