@@ -83,7 +83,7 @@ def test_signals_end_workers_before_the_first_source_is_done(tmp_path: Path, sig
     finally:
         process.kill()
     assert process.returncode in (130, -signal.SIGINT)  # the last may come when all is said
-    assert ("go on with --resume" in errors) == (signals == 1)
+    assert signals > 1 or "go on with --resume" in errors
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
