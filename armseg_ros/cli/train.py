@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     mapping: dict[str, Any] = {}
     if args.resume:
         if not args.resume.is_dir():
-            raise ConfigError(f"{args.resume}: no such run; begin one with -o {args.resume}")
+            raise ConfigError(f"{args.resume}: no such run; name its folder, or begin one with -o")
         mapping = settings.read_settings(args.resume / "config.yaml")
     _override(mapping, args)
     folder: Path = args.resume or args.output

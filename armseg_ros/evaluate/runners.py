@@ -73,7 +73,7 @@ def _one_pool(
                         yield _result(future, names[future], "worker process")
         finally:  # however it ends, the workers do not go on
             event.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def _prepare_worker(event: Any) -> None:

@@ -229,7 +229,7 @@ def main(arguments: list[str] | None, stop: threading.Event) -> int:
 
     Args:
         arguments: Command line with ROS arguments; None takes the process's own.
-        stop: Set by whoever wants the node to end, such as a signal handler.
+        stop: Set by whoever wants the node to end, such as the thread that hears signals.
 
     Returns:
         0; 1 when a callback raised; 2 when the evaluation cannot be made (said in one sentence).

@@ -197,7 +197,7 @@ def _describe(content: dict[str, Any], settings: dict[str, Any]) -> dict[str, st
 
 def _folder_name(data: str) -> str:
     path = Path(data)
-    return path.parent.name if path.suffix == ".json" else path.name
+    return (path.parent.name if path.suffix == ".json" else path.name) or data
 
 
 def git_revision(source: Path) -> str:

@@ -90,7 +90,7 @@ def read_picture(sample: Sample) -> Uint8Array:
 
 
 def check_picture(sample: Sample) -> None:
-    """Read the header of a sample's picture.
+    """Read a sample's picture file and check its header.
 
     Raises:
         DataError: As ``read_picture``, but for damage that only decoding tells.

@@ -61,8 +61,9 @@ class TrainSettings:
     """Settings of a run.
 
     Attributes:
-        data: COCO folders with ``train.json``.
-        val: COCO folder with ``val.json``.
+        data: COCO folders with ``train.json``, or such files.
+        val: COCO folder with ``val.json``, or such a file; empty takes ``val.json`` beside the
+            first of ``data``.
         weights: State dict to start from; empty starts from scratch.
         sizes: Network sizes in the order of training; validation uses the last one.
         minutes: Length as training time (validation excluded), or 0.

@@ -131,14 +131,14 @@ WAITING = """
 import signal, sys, threading, time
 from armseg_ros.ros.process import stop_on_signals
 
-def take(main: int) -> None:
-    while sys._current_frames()[main].f_code.co_name != "wait":
+def take() -> None:
+    while not stop._cond._waiters:
         time.sleep(0.01)
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 stop = stop_on_signals()
 if sys.argv[1] == "another":
-    threading.Thread(target=take, args=(threading.get_ident(),), daemon=True).start()
+    threading.Thread(target=take, daemon=True).start()
 else:
     with stop._cond:  # as within its methods
         signal.raise_signal(signal.SIGINT)
@@ -295,6 +295,7 @@ def test_no_large_image_is_lost_that_both_ends_keep(graph: Any, tiny_model: Path
         camera.run(large_image(), FRAMES, PERIOD_S)
         stalling.join()
         camera.wait_for(FRAMES)
+        assert camera.received() == FRAMES
         process.check_running()
 
 

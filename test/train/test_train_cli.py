@@ -2,6 +2,7 @@
 """The verbs train and export, from the command line on."""
 
 import fcntl
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,17 @@ def test_mistakes_end_with_one_sentence(totes, changed_totes, tmp_path, capsys):
         assert words in message
     assert main(["export", str(tmp_path / "none.pt"), "-o", str(tmp_path / "m.onnx")]) == 2
     assert "none.pt" in capsys.readouterr().err
+
+
+def test_validation_pictures_are_checked_before_the_first_step(changed_totes, tmp_path, capsys):
+    folder = changed_totes(dict)
+    document = json.loads((folder / "train.json").read_text())
+    document["images"][0]["file_name"] = "gone.png"
+    (folder / "val.json").write_text(json.dumps(document))
+    run = tmp_path / "run"
+    assert main(["train", str(folder), "-o", str(run), "--size", "64x64", "--steps", "1"]) == 2
+    assert "gone.png" in capsys.readouterr().err
+    assert not run.exists()
 
 
 def test_two_trainings_do_not_share_a_folder(totes, tmp_path, capsys):
