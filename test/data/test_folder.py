@@ -87,7 +87,9 @@ def test_a_coco_file_without_annotations_is_unlabelled(tmp_path: Path) -> None:
 def test_a_picture_must_be_as_large_as_its_record(tmp_path: Path) -> None:
     totes.write_coco(tmp_path)
     totes.edit_json(tmp_path / "test.json", lambda d: d["images"][0].update(height=50))
-    with pytest.raises(DataError, match=r"cell_0/000.jpg is 48x64 pixels, but .* says 50x64"):
+    with pytest.raises(
+        DataError, match=r"cell_0/000.jpg is 64 wide and 48 high, but .* says 64 and 50"
+    ):
         next(iter(open_source(tmp_path))).frame()
 
 

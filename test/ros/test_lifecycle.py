@@ -363,7 +363,7 @@ def test_quality_of_service_is_overridden(
 def test_who_asks_for_more_than_is_offered_is_told_once_what_helps(
     running: Callable[..., Running], operator: Operator, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    one = running()
+    running()
     operator.ask()
     cameras = [
         operator.node.create_publisher(Image, "image", image_qos("best_effort", 1))
@@ -374,12 +374,18 @@ def test_who_asks_for_more_than_is_offered_is_told_once_what_helps(
         operator.node.create_subscription(
             InstanceArray, "segmenter/instances", operator.answers.append, durable
         )
-    operator.until(lambda: one.node._incompatible and one.node._outputs.instances._told)
+    said: list[str] = []
+
+    def heard(words: str) -> list[str]:
+        said.extend(line for line in capfd.readouterr().err.splitlines() if "[segmenter]" in line)
+        return [line for line in said if words in line]
+
+    operator.until(lambda: heard("image_reliability:=best_effort"))
+    operator.until(lambda: heard("somebody subscribes"))
     operator.ask()
-    said = [line for line in capfd.readouterr().err.splitlines() if "[segmenter]" in line]
-    [camera] = [line for line in said if "image_reliability:=best_effort" in line]
+    [camera] = heard("image_reliability:=best_effort")
     assert "a camera offers /image with a reliability" in camera
-    [output] = [line for line in said if "somebody subscribes" in line]
+    [output] = heard("somebody subscribes")
     assert "qos_overrides./segmenter/instances.publisher.durability" in output
     assert len(cameras) == 2
 

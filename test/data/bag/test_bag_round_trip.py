@@ -146,7 +146,7 @@ def _wrong_mask(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(_wrong_size, "003.jpg is 48x64 pixels, but"), (_wrong_mask, "of cell_1/003.jpg")],
+    [(_wrong_size, "003.jpg is 64 wide and 48 high, but"), (_wrong_mask, "of cell_1/003.jpg")],
 )
 def test_a_fault_leaves_nothing_behind(tmp_path: Path, change: Any, sentence: str) -> None:
     folder = totes.write_coco(tmp_path / "coco")
