@@ -24,6 +24,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -361,8 +362,15 @@ def test_quality_of_service_is_overridden(
 
 
 def test_who_asks_for_more_than_is_offered_is_told_once_what_helps(
-    running: Callable[..., Running], operator: Operator, capfd: pytest.CaptureFixture[str]
+    running: Callable[..., Running], operator: Operator
 ) -> None:
+    said: list[str] = []
+    operator.node.create_subscription(
+        Log,
+        "/rosout",
+        lambda log: said.append(log.msg),
+        QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+    )
     running()
     operator.ask()
     cameras = [
@@ -374,11 +382,9 @@ def test_who_asks_for_more_than_is_offered_is_told_once_what_helps(
         operator.node.create_subscription(
             InstanceArray, "segmenter/instances", operator.answers.append, durable
         )
-    said: list[str] = []
 
     def heard(words: str) -> list[str]:
-        said.extend(line for line in capfd.readouterr().err.splitlines() if "[segmenter]" in line)
-        return [line for line in said if words in line]
+        return [sentence for sentence in said if words in sentence]
 
     operator.until(lambda: heard("image_reliability:=best_effort"))
     operator.until(lambda: heard("somebody subscribes"))
