@@ -59,21 +59,21 @@ def _one_pool(
 ) -> Iterator[ShardResult]:
     context = multiprocessing.get_context("spawn")  # engines with threads do not survive a fork
     event = context.Event()
-    with ProcessPoolExecutor(workers, context, _prepare_worker, (event,)) as pool:
+    pool = ProcessPoolExecutor(workers, context, _prepare_worker, (event,))
+    try:
         names = {pool.submit(_work, job): job.source.name for job in jobs}
         waiting: set[Future[ShardResult]] = set(names)
-        try:
-            while waiting:
-                done, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
-                if stop() and not event.is_set():
-                    event.set()
-                    waiting = {future for future in waiting if not future.cancel()}
-                for future in done:
-                    if not future.cancelled():
-                        yield _result(future, names[future], "worker process")
-        finally:  # however it ends, the workers do not go on
-            event.set()
-            pool.shutdown(cancel_futures=True)
+        while waiting:
+            done, waiting = wait(waiting, POLL_S, FIRST_COMPLETED)
+            if stop() and not event.is_set():
+                event.set()
+                waiting = {future for future in waiting if not future.cancel()}
+            for future in done:
+                if not future.cancelled():
+                    yield _result(future, names[future], "worker process")
+    finally:  # however it ends, the workers do not go on
+        event.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _prepare_worker(event: Any) -> None:
