@@ -18,7 +18,7 @@ from armseg_ros.backends.freed_memory import use_one_arena
 from armseg_ros.threads import use_one_blas_thread
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LISTENERS = ("standard input", "signals")  # names of threads that wait for the end
+LISTENER = "end"  # name of the threads that wait for it
 
 
 def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool = False) -> int:
@@ -36,7 +36,7 @@ def run_segmenter(arguments: list[str] | None = None, *, end_with_parent: bool =
     use_one_arena()
     stop = stop_on_signals()
     if end_with_parent:
-        _listen(LISTENERS[0], _stop_after_input, stop)
+        _listen(_stop_after_input, stop)
     from armseg_ros.ros.segmenter_node import main
 
     code = main(arguments, stop)
@@ -70,12 +70,12 @@ def stop_on_signals() -> threading.Event:
     signal.set_wakeup_fd(send, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, lambda *_: None)
-    _listen(LISTENERS[1], _stop_after_signal, received, stop)
+    _listen(_stop_after_signal, received, stop)
     return stop
 
 
-def _listen(name: str, wait: Callable[..., None], *arguments: object) -> None:
-    threading.Thread(target=wait, args=arguments, name=name, daemon=True).start()
+def _listen(wait: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=wait, args=arguments, name=LISTENER, daemon=True).start()
 
 
 def _stop_after_signal(received: int, stop: threading.Event) -> None:
@@ -97,7 +97,7 @@ def _leave_threads_behind(code: int) -> None:
 
     Python would wait for it, or take its memory away while it works: both end badly.
     """
-    known = (threading.current_thread().name, *LISTENERS)
+    known = (threading.current_thread().name, LISTENER)
     if any(thread.name not in known for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
